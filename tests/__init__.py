@@ -1,0 +1,1 @@
+"""Tests: real sockets, real files, real processes."""
