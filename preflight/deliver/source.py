@@ -1,0 +1,85 @@
+"""What delivery promises to the pipeline: a source fills a sparse byte map, or says why it cannot."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from preflight.deliver.sparse import Span, SparseBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from preflight.facts import Delivery, Failure
+
+#: Two spans that are closer than this are one request: the gap costs less than the round trip.
+CLOSE_BYTES = 4096
+
+
+@dataclass(frozen=True)  # no slots: callers read the defaults as `Bounds.max_bytes`
+class Bounds:
+    """How far delivery goes for one medium. Sizes in bytes, times in seconds."""
+
+    max_bytes: int = 8 * 1024 * 1024
+    """Body bytes that may be received, repeated and discarded ones included."""
+    max_requests: int = 64
+    max_redirects: int = 5
+    attempts: int = 3
+    """How often one range is asked for before its failure counts."""
+    allow_private: bool = False
+    """Open loopback and private addresses too; a metadata service never."""
+    timeout: float = 20.0
+    """The caller's total deadline, counted from the first fetch: no pause before a retry outlives it."""
+    connect_timeout: float = 5.0
+    """Name lookup and connection, and again for the TLS handshake."""
+    read_timeout: float = 10.0
+    """Silence in the middle of an answer."""
+
+
+class Undelivered(Exception):
+    """The bytes cannot be had; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.detail)
+
+
+class Source(ABC):
+    """One medium's bytes, from wherever they are. `data` grows with every fetch; one task at a time owns a source."""
+
+    def __init__(self) -> None:
+        self.data = SparseBytes()
+
+    @abstractmethod
+    async def fetch(self, spans: tuple[Span, ...]) -> None:
+        """Bring the spans into `data`, as far as the file reaches.
+
+        Raises:
+            Undelivered: they cannot be had; what came before the failure stays in `data`.
+        """
+
+    @abstractmethod
+    def delivery(self, failure: Failure | None = None) -> Delivery:
+        """How the medium came, so far."""
+
+    async def aclose(self) -> None:  # noqa: B027  (most sources hold nothing open)
+        """Let go of what is open."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def coalesce(spans: Iterable[Span], close: int = CLOSE_BYTES) -> tuple[Span, ...]:
+    """The same bytes in order and in as few spans as make sense: overlapping and close ones are joined."""
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        last = joined[-1] if joined else None
+        if last is None or (last.stop is not None and span.start - last.stop >= close):
+            joined.append(span)
+        elif last.stop is not None:
+            joined[-1] = Span(last.start, None if span.stop is None else max(last.stop, span.stop))
+    return tuple(joined)
