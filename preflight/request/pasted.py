@@ -1,0 +1,392 @@
+"""The request inside whatever was pasted: JSON, a curl command, a Python dict or program, a JavaScript object.
+
+Each form has one reader. A reader answers None when the text is not of its form, and raises when it is and cannot be
+read. Nothing is executed, no file is opened because the text names one, and no header of a curl command is looked at:
+the key in it stays where it was.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from preflight.errors import RequestUnreadable
+from preflight.request.fields import FIELDS
+from preflight.request.spelling import printable, shown
+
+#: Two of our field names in one object make it a request; one may be chance (`{"model": …}` of another program).
+_ENOUGH_FIELDS = 2
+
+
+def parse_request(text: str, origin: str) -> Mapping[str, object]:
+    """The one request in a text; `origin` names the text in errors ("request.json", "standard input").
+
+    Which fields are there is not judged here: that is `read_request`'s part.
+
+    Raises:
+        RequestUnreadable: no request, several, or a broken one; one line that says where and what.
+    """
+    text = _unfenced(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), origin)
+    if not text.strip():
+        raise RequestUnreadable(f"{origin}: empty; a request is needed")
+    if command := _CURL.search(text) if text.lstrip()[0] not in "{[" else None:
+        return _read_json(_curl_data(text, command.end(), origin), f"{origin}: the data of the curl command")
+    try:
+        return _read_json(text, origin)
+    except _NotJson as not_json:
+        found = _read_python(text, origin) or _read_javascript(text, origin)
+        if found is None and text.lstrip()[0] in "{[":
+            raise RequestUnreadable(str(not_json)) from None
+    if found is None:
+        raise RequestUnreadable(
+            f"{origin}: no request found; give a JSON object, a curl command, or a Python or JavaScript "
+            "program with one object that holds model, image_url, video_url, …"
+        )
+    return found
+
+
+def _unfenced(text: str, origin: str) -> str:
+    """The content of the one Markdown fence, on the lines where it stood; the text itself where there is none."""
+    blocks: list[tuple[int, list[str]]] = []
+    inside = False
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.lstrip().startswith(("```", "~~~")):
+            inside = not inside
+            if inside:
+                blocks.append((number, []))
+        elif inside:
+            blocks[-1][1].append(line)
+    if len(blocks) > 1:
+        raise RequestUnreadable(f"{origin}: {len(blocks)} fenced blocks; keep the one with the request")
+    return "\n" * blocks[0][0] + "\n".join(blocks[0][1]) if blocks else text
+
+
+# ----------------------------------------------------------------------------------------------- JSON
+
+
+class _NotJson(RequestUnreadable):
+    """The text is not JSON at all; it may still be of another form."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Strict:
+    """What the json module lets pass and we do not: a name given twice, NaN."""
+
+    text: str
+    origin: str
+
+    def object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+        read: dict[str, object] = {}
+        for name, value in pairs:
+            if name in read:
+                where = self._where(re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:", 2)
+                raise RequestUnreadable(f"{where}: the field {shown(name)} stands twice; keep one")
+            read[name] = value
+        return read
+
+    def constant(self, word: str) -> NoReturn:
+        raise RequestUnreadable(f"{self._where(re.escape(word), 1)}: {word} is not a JSON value")
+
+    def _where(self, pattern: str, count: int) -> str:
+        """The place of the last of `count` matches, because the json module does not say; without it if unsure."""
+        places = [match.start() for match in re.finditer(pattern, self.text)]
+        return f"{self.origin}, {_place(self.text, places[-1])}" if len(places) == count else self.origin
+
+    def decoder(self) -> json.JSONDecoder:
+        return json.JSONDecoder(object_pairs_hook=self.object, parse_constant=self.constant)
+
+
+def _read_json(text: str, origin: str) -> Mapping[str, object]:
+    try:
+        value = _Strict(text, origin).decoder().decode(text)
+    except json.JSONDecodeError as error:
+        raise _NotJson(f"{origin}, {_place(text, error.pos)}: not JSON: {_json_fault(error)}") from None
+    except RecursionError:
+        raise RequestUnreadable(f"{origin}: nested too deeply to be a request") from None
+    except ValueError:  # the only other one: more digits than Python converts
+        raise RequestUnreadable(f"{origin}: a number with thousands of digits is not part of a request") from None
+    return _one_object(value, origin)
+
+
+def _json_fault(error: json.JSONDecodeError) -> str:
+    comma = error.pos if error.doc[error.pos : error.pos + 1] == "," else len(error.doc[: error.pos].rstrip()) - 1
+    if comma >= 0 and re.compile(r",\s*[}\]]").match(error.doc, comma):
+        return "a comma before the closing bracket"
+    return error.msg[0].lower() + error.msg[1:].removesuffix(" at")
+
+
+def _one_object(value: object, origin: str) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, list):
+        what = "one request inside a list; take it out of the brackets"
+        if len(value) != 1:
+            what = f"a list of {len(value)}; one request is needed (`preflight audit` takes many)"
+        raise RequestUnreadable(f"{origin}: {what}")
+    raise RequestUnreadable(f"{origin}: {shown(value)}, not a JSON object")
+
+
+def _place(text: str, position: int) -> str:
+    """Line and column, counted from 1."""
+    start = text.rfind("\n", 0, position) + 1
+    return f"line {text.count(chr(10), 0, position) + 1}, column {position - start + 1}"
+
+
+# ----------------------------------------------------------------------------------------------- curl
+
+_CURL = re.compile(r"^[ \t]*(?:[$%>][ \t]+)?curl(?:\.exe)?(?=[ \t\\])", re.MULTILINE)
+
+#: One piece of a shell command. Possessive repeats: a quote that is never closed must not cost a second look.
+_PIECE = re.compile(
+    r"""
+      (?P<gap>    (?: [ \t\r] | \\\r?\n )++ )
+    | (?P<end>    [\n;|&<>()] )
+    | \$' (?P<ansi>   (?: [^'\\]++ | \\. )*+ ) '
+    | '   (?P<single> [^']*+ ) '
+    | \$?" (?P<double> (?: [^"\\]++ | \\. )*+ ) "
+    | \\  (?P<escaped> . )
+    | (?P<plain> [^ \t\r\n'"\\;|&<>()$]++ | \$ (?!['"]) )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ANSI_ESCAPE = re.compile(
+    r"\\(?:u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|x([0-9a-fA-F]{1,2})|([0-7]{1,3})|(.))", re.DOTALL
+)
+_ANSI_LETTERS = dict(zip("abeEfnrtv", "\a\b\x1b\x1b\f\n\r\t\v", strict=True))
+_VARIABLE = re.compile(r"\$(?:\{?[A-Za-z_]\w*\}?|\()|`")
+
+_DATA_FLAGS = frozenset({"--data", "--data-raw", "--data-binary", "--data-ascii", "--json"})
+_FORM_FLAGS = frozenset({"--form", "--form-string", "--data-urlencode"})
+#: Short flags of curl whose value follows, in the same word or the next.
+_SHORT_WITH_VALUE = frozenset("AbcCdDeEFHKmoPQrtTuUwxXyYz")
+
+
+@dataclass(slots=True)
+class _Word:
+    """One argument of a command, unquoted; `variable` is a shell variable in it, whose value only the shell knows."""
+
+    parts: list[str]
+    variable: str | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+
+def _curl_data(text: str, position: int, origin: str) -> str:
+    """The text that the curl command at `position` sends."""
+    sent = list(_sent(_words(text, position, origin)))
+    if len(sent) != 1:
+        number = "no data" if not sent else f"{len(sent)} pieces of data"
+        raise RequestUnreadable(f"{origin}: the curl command has {number}; one JSON object is needed (--data '{{…}}')")
+    flag, word = sent[0]
+    if flag in _FORM_FLAGS:
+        raise RequestUnreadable(f"{origin}: the curl command sends a form ({flag}); a JSON object is needed (--data)")
+    if word.variable:
+        raise RequestUnreadable(
+            f"{origin}: the data of the curl command needs the shell's {printable(word.variable)}; "
+            "write its value instead"
+        )
+    if word.text.startswith("@") and flag != "--data-raw":
+        raise RequestUnreadable(
+            f"{origin}: the data of the curl command stands in {shown(word.text[1:])}; "
+            "give that file to preflight instead"
+        )
+    return word.text
+
+
+def _sent(words: Iterator[_Word]) -> Iterator[tuple[str, _Word]]:
+    """Each data or form flag with its value."""
+    for word in words:
+        if word.text.startswith("--"):
+            flag, glued, value = word.text.partition("=")
+        else:
+            flag, value = _short_flag(word.text)
+            glued = value
+        if flag in _DATA_FLAGS or flag in _FORM_FLAGS:
+            yield flag, _Word([value], word.variable) if glued else next(words, _Word([]))
+
+
+def _short_flag(word: str) -> tuple[str, str]:
+    """`-sSd{…}` -> ("--data", "{…}"); any other word -> ("", "")."""
+    if word.startswith("-"):
+        for index, letter in enumerate(word[1:], 2):
+            if letter in _SHORT_WITH_VALUE:
+                return {"d": "--data", "F": "--form"}.get(letter, ""), word[index:]
+    return "", ""
+
+
+def _words(text: str, position: int, origin: str) -> Iterator[_Word]:
+    """The arguments of one shell command up to its end, with bash's quotes and escapes undone."""
+    word: _Word | None = None
+    while position < len(text):
+        piece = _PIECE.match(text, position)
+        if piece is None:
+            raise RequestUnreadable(f"{origin}, {_place(text, position)}: a quote or backslash that is never closed")
+        if piece.lastgroup == "end":
+            break
+        if piece.lastgroup == "gap":
+            if word:
+                yield word
+            word = None
+        else:
+            word = word or _Word([])
+            _add(word, piece, text)
+        position = piece.end()
+    if word:
+        yield word
+
+
+def _add(word: _Word, piece: re.Match[str], text: str) -> None:
+    raw = piece[piece.lastgroup or 0]
+    match piece.lastgroup:
+        case "ansi":
+            raw = _ANSI_ESCAPE.sub(_ansi, raw)
+        case "double":
+            variable = _VARIABLE.search(re.sub(r"\\.", "  ", raw, flags=re.DOTALL))
+            word.variable = word.variable or (variable[0] if variable else None)
+            raw = re.sub(r'\\(?:\n|([$`"\\]))', lambda escape: escape[1] or "", raw)
+        case "plain" if raw == "$" and (variable := _VARIABLE.match(text, piece.start())):
+            word.variable = word.variable or variable[0]
+    word.parts.append(raw)
+
+
+def _ansi(escape: re.Match[str]) -> str:
+    short, long, hexadecimal, octal, letter = escape.groups()
+    if letter:
+        return _ANSI_LETTERS.get(letter, letter if letter in "\\'\"?" else escape[0])
+    code = int(octal, 8) if octal else int(short or long or hexadecimal, 16)
+    return chr(code) if code <= 0x10FFFF else escape[0]
+
+
+# --------------------------------------------------------------------------------------------- Python
+
+
+def _read_python(text: str, origin: str) -> Mapping[str, object] | None:
+    """The request in a Python dict literal or program, with the names that stand for literals filled in."""
+    text = textwrap.dedent(text)
+    try:
+        with warnings.catch_warnings():  # a bad escape in somebody's program is not our warning
+            warnings.simplefilter("ignore")
+            program = ast.parse(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    if text.lstrip()[0] in "{[":
+        requests = list(_lone_dict(program, text, origin))
+    else:
+        dicts = (node for node in ast.walk(program) if isinstance(node, ast.Dict))
+        requests = [node for node in dicts if _is_request(_names(node))]
+    if len(requests) > 1:
+        lines = ", ".join(str(node.lineno) for node in requests)
+        raise RequestUnreadable(f"{origin}: {len(requests)} requests, on lines {lines}; keep one")
+    return _dict(requests[0], _constants(program), origin) if requests else None
+
+
+def _lone_dict(program: ast.Module, text: str, origin: str) -> Iterator[ast.Dict]:
+    """The dict that is the whole program, where it uses what JSON has not: broken JSON shall not pass for Python."""
+    if len(program.body) == 1 and isinstance(program.body[0], ast.Expr):
+        value = program.body[0].value
+        if isinstance(value, ast.List) and _is_more_than_json(value, text):
+            _one_object(value.elts, origin)
+        bare_names = isinstance(value, ast.Dict) and any(isinstance(key, ast.Name) for key in value.keys)
+        if isinstance(value, ast.Dict) and not bare_names and _is_more_than_json(value, text):
+            yield value
+
+
+def _is_more_than_json(node: ast.expr, text: str) -> bool:
+    """Does a string begin with anything but a double quote, or a True, False or None occur?"""
+    lines = [line.encode() for line in re.split(r"\r\n|\r|\n", text)]
+    constants = (item for item in ast.walk(node) if isinstance(item, ast.Constant))
+    words = (item for item in constants if isinstance(item.value, str | bool | None))
+    return any(not lines[word.lineno - 1].startswith(b'"', word.col_offset) for word in words)
+
+
+def _names(node: ast.Dict) -> list[object]:
+    return [key.value for key in node.keys if isinstance(key, ast.Constant)]
+
+
+def _is_request(names: Iterable[object]) -> bool:
+    return len(set(names) & set(FIELDS)) >= _ENOUGH_FIELDS
+
+
+def _constants(program: ast.Module) -> dict[str, ast.expr]:
+    """What each name of the program stands for, where that is a literal given once."""
+    given: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(program):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    given.setdefault(target.id, []).append(node.value)
+    return {name: values[0] for name, values in given.items() if len(values) == 1}
+
+
+def _dict(node: ast.Dict, constants: Mapping[str, ast.expr], origin: str) -> dict[str, object]:
+    read: dict[str, Any] = {}
+    for key, value in zip(node.keys, node.values, strict=True):
+        where = f"{origin}, line {value.lineno}"
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
+            raise RequestUnreadable(f"{where}: a field name that is not a plain string")
+        if key.value in read:
+            raise RequestUnreadable(f"{where}: the field {shown(key.value)} stands twice; keep one")
+        literal = constants.get(value.id, value) if isinstance(value, ast.Name) else value
+        try:
+            read[key.value] = ast.literal_eval(literal)
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            raise RequestUnreadable(
+                f"{where}: the value of {shown(key.value)} is computed; preflight runs no program, so write the value"
+            ) from None
+    return read
+
+
+# ----------------------------------------------------------------------------------------- JavaScript
+
+#: Strings first, so that nothing inside one is taken for syntax; an unclosed one ends with its line.
+_JAVASCRIPT = re.compile(
+    r"""
+      " (?: [^"\\\n]++ | \\. )*+ "?
+    | ' (?P<single> (?: [^'\\\n]++ | \\. )*+ ) '?
+    | (?<! [\w$] ) (?P<name> [A-Za-z_$][\w$]*+ ) (?= \s*+ : )
+    | , (?P<comma> \s*+ [}\]] )
+    """,
+    re.VERBOSE,
+)
+
+
+def _read_javascript(text: str, origin: str) -> Mapping[str, object] | None:
+    """The request in a JavaScript program: its objects are JSON once names and strings are in double quotes."""
+    if re.match(r'\s*[{\[]\s*["{]', text):
+        return None  # it begins as JSON does, so it is broken JSON
+    rewritten = _JAVASCRIPT.sub(_as_json, text)
+    decoder = _Strict(text, origin).decoder()
+    found: list[dict[str, object]] = []
+    end = 0
+    for start in re.finditer(r"\{\s*\"(?:" + "|".join(FIELDS) + r')"\s*:', rewritten):
+        try:
+            value, stop = decoder.raw_decode(rewritten, start.start())
+        except ValueError:
+            continue
+        except RecursionError:
+            return None
+        if start.start() >= end and _is_request(value):
+            found.append(value)
+            end = stop
+    if len(found) > 1:
+        raise RequestUnreadable(f"{origin}: {len(found)} requests; keep one")
+    return found[0] if found else None
+
+
+def _as_json(token: re.Match[str]) -> str:
+    match token.lastgroup:
+        case "name":
+            return f'"{token["name"]}"'
+        case "single":
+            return '"' + token["single"].replace("\\'", "'").replace('\\"', '"').replace('"', '\\"') + '"'
+        case "comma":
+            return token["comma"]
+    return token[0]
