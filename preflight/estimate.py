@@ -1,0 +1,176 @@
+"""What the job will cost, in seconds and in money: a likely value, the interval around it, and what both rest on.
+
+The provider bills the real duration that its server probes. Which of a file's durations that is, and how it is
+rounded, is not published, so the estimate is an interval: from the floor of the smallest honest measure to the ceiling
+of the largest. Seconds are exact `Fraction`, money is `Decimal`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from preflight.facts import VideoFacts
+from preflight.rules.limits import numbers, plain, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from preflight.facts import Durations
+    from preflight.profiles import Rounding
+    from preflight.rules.model import Case
+
+#: Below this overhang past a whole second, a cut is worth its while: a quarter of a second for the price of one.
+_OVERHANG = Fraction(1, 4)
+#: A cut is advised this far below the whole second, for cuts come out a frame or two long.
+_CUT_MARGIN = Fraction(1, 10)
+#: Money is told to a millionth, or to the last place of the price where that is finer.
+_PLACES = Decimal("0.000001")
+
+_ROUND: dict[Rounding, Callable[[Fraction], Fraction]] = {
+    "none": lambda value: value,
+    "nearest": lambda value: Fraction(floor(value + Fraction(1, 2))),
+    "ceil": lambda value: Fraction(ceil(value)),
+    "floor": lambda value: Fraction(floor(value)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Money; `currency` is None where the price was given without one."""
+
+    currency: str | None
+    per_second: Decimal
+    expected: Decimal
+    at_least: Decimal
+    at_most: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds that will be billed; None where the duration is not established. `hold_seconds`: what may be reserved."""
+
+    billed_seconds: Fraction | None
+    at_least: Fraction | None
+    at_most: Fraction | None
+    rounding: str
+    hold_seconds: Fraction | None
+    cost: Cost | None
+    assumptions: tuple[str, ...]
+
+
+def estimate(case: Case, price: Decimal | None) -> Estimate:
+    """The estimate for one request. `price` is money per second; without it, the profile's tariff decides.
+
+    A clip without an established container duration is not estimated: every number but the hold is None.
+    """
+    billing = case.profile.billing
+    hold = _hold(case)
+    clip = case.video.outcome if case.video is not None else None
+    durations = clip.durations if isinstance(clip, VideoFacts) else None
+    if durations is None or durations.container is None:
+        reason = "The real duration of the video is not established, so nothing can be estimated."
+        return Estimate(None, None, None, billing.rounding, hold, None, (reason,))
+
+    billed = _ROUND[billing.rounding](durations.container)
+    low, high = _span(durations)
+    at_least, at_most = Fraction(floor(low)), Fraction(ceil(high))
+    cost, about_money = _cost(case, price, billed, at_least, at_most)
+    assumptions = (
+        *_about_seconds(case, durations, low, high),
+        *_about_window(case, durations.container, hold),
+        *about_money,
+    )
+    return Estimate(billed, at_least, at_most, billing.rounding, hold, cost, assumptions)
+
+
+def _span(durations: Durations) -> tuple[Fraction, Fraction]:
+    """The smallest measure of the picture and the largest that a libav-based server may read."""
+    picture = (durations.container, durations.video, durations.present, durations.decoded)
+    file = (durations.container, durations.video)
+    return min(value for value in picture if value is not None), max(value for value in file if value is not None)
+
+
+def _hold(case: Case) -> Fraction | None:
+    """The upper end of the window, None where the request does not say which window."""
+    limit = case.limit("video_duration_max")
+    ends = set(numbers(case, limit)) if limit else set()
+    return ends.pop() if len(ends) == 1 else None
+
+
+# ----------------------------------------------------------------------------------------------- money
+
+
+def _cost(
+    case: Case, price: Decimal | None, billed: Fraction, at_least: Fraction, at_most: Fraction
+) -> tuple[Cost | None, tuple[str, ...]]:
+    currency, sentence = None, "The price per second was given by the caller."
+    if price is None:
+        tariff = case.profile.tariff
+        if tariff is None:
+            return None, ()
+        wanted = (case.request.model, case.request.mode)
+        price = next((item.per_second for item in tariff.prices if (item.model, item.mode) == wanted), None)
+        if price is None:
+            return None, ("The profile has no price for this model and mode.",)
+        currency = tariff.currency
+        sentence = f"The price is the profile's, read on {tariff.checked} ({tariff.basis}: {tariff.source})."
+    expected, least, most = (_money(price, amount) for amount in (billed, at_least, at_most))
+    return Cost(currency, price, expected, least, most), (sentence,)
+
+
+def _money(price: Decimal, amount: Fraction) -> Decimal:
+    """`price` times seconds, exact where that ends within a millionth, and without idle zeros."""
+    with localcontext(prec=60):
+        product = price * amount.numerator / amount.denominator
+        places = min(_PLACES, Decimal(1).scaleb(int(price.as_tuple().exponent)))
+        text = f"{product.quantize(places, ROUND_HALF_UP):f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+# ----------------------------------------------------------------------------------------- assumptions
+
+
+def _about_seconds(case: Case, durations: Durations, low: Fraction, high: Fraction) -> tuple[str, ...]:
+    billing = case.profile.billing
+    container = durations.container
+    assert container is not None
+    said = ["The server is assumed to read the container's duration, as libav does."]
+    if low != high:
+        said.append(
+            f"The file's own measures reach from {seconds(low, beside=high)} s to {seconds(high)} s; "
+            "which of them is billed is not published."
+        )
+    if durations.present is not None and durations.video is not None and durations.present < durations.video:
+        said.append("The file is cut off: a job that runs at all may be billed by what is left of it.")
+    if billing.note:
+        said.append(billing.note)
+    if (saving := _saving(case, container)) is not None:
+        said.append(
+            f"Where seconds are rounded up, {seconds(container, beside=Fraction(floor(container)))} s cost "
+            f"{ceil(container)} s; a cut to {plain(saving)} s saves one second."
+        )
+    return tuple(said)
+
+
+def _saving(case: Case, container: Fraction) -> Fraction | None:
+    """The length to cut to where a small overhang past a whole second may cost a whole one."""
+    whole = floor(container)
+    if case.profile.billing.rounding not in ("none", "ceil") or not 0 < container - whole <= _OVERHANG:
+        return None
+    least, cut = case.limit("video_duration_min"), whole - _CUT_MARGIN
+    return cut if cut > 0 and (least is None or cut >= max(numbers(case, least))) else None
+
+
+def _about_window(case: Case, container: Fraction, hold: Fraction | None) -> tuple[str, ...]:
+    said = []
+    least = case.limit("video_duration_min")
+    if (hold is not None and container > hold) or (least and container < min(numbers(case, least))):
+        said.append("The clip is outside the window; the estimate holds only if it is accepted all the same.")
+    if hold is not None:
+        said.append(f"Some resellers first reserve the window's upper end, {plain(hold)} s, and settle afterwards.")
+    said.append("The vendor may shorten a clip at a scene cut or a fast motion, and then bill less.")
+    return tuple(said)

@@ -1,0 +1,178 @@
+"""Judging: every rule over the case, each with its answer: nothing wrong, a finding, or "cannot tell".
+
+The registry is explicit and in reading order. The engine gives a rule its identity, severity, source and words; what it
+cannot ask a rule, because the medium never came or is of another kind, it records as not evaluated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from preflight.errors import UsageError
+from preflight.facts import ImageFacts, VideoFacts
+from preflight.findings import Finding, NotEvaluated, Severity, Subject
+from preflight.rules import duration, filesize, image, medium, pair, reference, request, video
+from preflight.rules.medium import absence
+from preflight.rules.model import Breach, Case, Rule, Unestablished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from preflight.facts import Kind, Medium
+    from preflight.profiles import Basis, Limit, Profile
+
+RULES: tuple[Rule, ...] = (
+    *request.RULES,
+    *reference.RULES,
+    *medium.VIDEO_RULES,
+    *filesize.VIDEO_RULES,
+    *duration.RULES,
+    *video.RULES,
+    *medium.IMAGE_RULES,
+    *filesize.IMAGE_RULES,
+    *image.RULES,
+    *pair.RULES,
+)
+
+_BY_ID = {rule.id: rule for rule in RULES}
+_PLACE = {rule.id: place for place, rule in enumerate(RULES)}
+_SEVERITIES = list(Severity)
+_SUBJECTS: list[Subject] = ["request", "image", "video", "pair"]
+
+#: What a reader must know of a limit that the provider's page does not state.
+_BASIS: dict[Basis, str] = {
+    "documented": "",
+    "upstream": " The provider's page does not state this limit; the model vendor's reference does.",
+    "observed": " No page states this; it was seen in the behaviour of servers.",
+    "inferred": " No page states this; it is preflight's own reading of the evidence.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules said, worst first."""
+
+    findings: tuple[Finding, ...]
+    not_evaluated: tuple[NotEvaluated, ...]
+
+
+def rule_by_id(id: str) -> Rule | None:  # noqa: A002  (the field's own word)
+    """The rule of that id, or None."""
+    return _BY_ID.get(id)
+
+
+def judge(case: Case, ignore: frozenset[str] = frozenset()) -> Judgement:
+    """Run every rule; what `ignore` names (rule ids) is left out of the answer.
+
+    Raises:
+        UsageError: `ignore` names a rule that does not exist.
+    """
+    require_known(ignore, "ignore")
+    findings: list[Finding] = []
+    not_evaluated: list[NotEvaluated] = []
+    for rule in RULES:
+        if rule.id in ignore or not _applies(rule, case.profile):
+            continue
+        for subject in rule.subjects:
+            try:
+                for breach in rule.check(case, *_matter(rule, subject, case)):
+                    findings.append(_finding(rule, subject, breach, case.profile))  # noqa: PERF401  (what came stays)
+            except Unestablished as stop:
+                decisive = _decisive(rule, case.profile) and not isinstance(stop, _NoUrl)
+                not_evaluated.append(NotEvaluated(rule.id, subject, stop.reason, decisive))
+    findings.sort(key=lambda item: (_SEVERITIES.index(item.severity), _SUBJECTS.index(item.subject), _PLACE[item.rule]))
+    return Judgement(tuple(findings), tuple(not_evaluated))
+
+
+def require_known(names: Iterable[str], purpose: str) -> None:
+    """Make sure that there are rules of these ids before anything is fetched for them.
+
+    Raises:
+        UsageError: one does not exist; the nearest id is named.
+    """
+    for name in sorted(set(names) - set(_BY_ID)):
+        near = get_close_matches(name, _BY_ID, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"no rule {name!r} to {purpose}{hint} (`preflight rules` lists all)")
+
+
+def _applies(rule: Rule, profile: Profile) -> bool:
+    """A rule about limits has nothing to say where the profile states none of them."""
+    return not rule.limits or any(name in profile.limits for name in rule.limits)
+
+
+# ---------------------------------------------------------------------------------- what a rule looks at
+
+
+class _NoUrl(Unestablished):
+    """A rule about URLs met a local file: nothing to look at, and nothing that the verdict waits for."""
+
+
+def _matter(rule: Rule, subject: Subject, case: Case) -> tuple[object, ...]:
+    """What the check is called with, beside the case.
+
+    Raises:
+        Unestablished: there is no such thing in this case.
+    """
+    match rule.scope:
+        case "request":
+            return ()
+        case "reference":
+            return (_named(rule, "image" if subject == "image" else "video", case),)
+        case "image":
+            return (_opened(case.image, "image"),)
+        case "video":
+            return (_opened(case.video, "video"),)
+        case "pair":
+            return (_opened(case.image, "image"), _opened(case.video, "video"))
+
+
+def _named(rule: Rule, kind: Kind, case: Case) -> Medium:
+    found = case.image if kind == "image" else case.video
+    if found is None:
+        raise Unestablished(absence(found, kind) or "")
+    if found.delivery.local and rule.id.startswith("url-"):
+        raise _NoUrl("a local file: it has no URL yet")
+    return found
+
+
+def _opened(found: Medium | None, kind: Kind) -> VideoFacts | ImageFacts:
+    if found is not None and isinstance(found.outcome, VideoFacts if kind == "video" else ImageFacts):
+        return found.outcome
+    raise Unestablished(absence(found, kind) or "")
+
+
+# --------------------------------------------------------------------------------- what its answer becomes
+
+
+def _finding(rule: Rule, subject: Subject, breach: Breach, profile: Profile) -> Finding:
+    values = {"subject": subject, "observed": breach.observed, "limit": breach.limit, **breach.values}
+    words = {name: value for name, value in values.items() if value is not None}
+    message = rule.message.format_map(words)
+    message += ("" if message.endswith(".") else ".") + (_BASIS[breach.by.basis] if breach.by else "")
+    default_pointer = f"/{subject}_url" if subject in ("image", "video") else ""
+    return Finding(
+        rule=rule.id,
+        severity=_severity(rule, breach.by, profile),
+        subject=subject,
+        pointer=default_pointer if breach.pointer is None else breach.pointer,
+        message=message,
+        why=rule.why,
+        fix=rule.fix.format_map(words),
+        source=breach.by.source if breach.by else rule.source,
+        observed=breach.observed,
+        limit=breach.limit,
+    )
+
+
+def _severity(rule: Rule, by: Limit | None, profile: Profile) -> Severity:
+    """The profile's word on the rule goes before its word on the limit, and that before the rule's own."""
+    return profile.severities.get(rule.id) or (by.severity if by else None) or rule.severity
+
+
+def _decisive(rule: Rule, profile: Profile) -> bool:
+    """Could the rule, under this profile, have said "error"?"""
+    limits: list[Limit | None] = [profile.limits[name] for name in rule.limits if name in profile.limits]
+    return any(_severity(rule, by, profile) is Severity.ERROR for by in limits or [None])

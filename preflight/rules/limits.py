@@ -1,0 +1,120 @@
+"""Asking the profile for a number, and saying numbers so that a reader can compare them.
+
+A limit may be a table keyed by a request field. While that field is missing or invalid every number of the table may
+apply, so a comparison has three answers: broken whichever applies, kept whichever applies, or not established.
+All comparisons are exact (`Fraction`); floats and rounding exist only in text and in the report.
+"""
+
+from __future__ import annotations
+
+import operator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from preflight.rules.model import Unestablished, established
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from preflight.facts import ImageFacts, VideoFacts
+    from preflight.findings import Scalar
+    from preflight.profiles import Limit
+    from preflight.rules.model import Case
+
+#: Where rules without a limit of their own take their claims from.
+PAGE = "https://api.xcompute.us (page: Kling v2.6 Motion Control)"
+VENDOR = "https://kling.ai/document-api/api/video/3-0-omni/motion-control"
+LIBAV = "measured with libav, which most servers probe with"
+NO_EVIDENCE = "no text of the provider or of the vendor speaks of this; no refusal is known, so it is only a warning"
+LOGS = "public production logs and user reports of motion-control jobs"
+
+_TEXT_PLACES = 9
+
+
+def numbers(case: Case, limit: Limit) -> tuple[Fraction, ...]:
+    """Every number of the limit that may apply to this request: one, or a whole table while its key is not known."""
+    return limit.numbers(getattr(case.request, limit.by) if limit.by else None)
+
+
+def exceeded(case: Case, name: str, value: int | Fraction, slack: Fraction = Fraction(0)) -> Fraction | None:
+    """The upper limit that `value` breaks by more than `slack`, or None.
+
+    Raises:
+        Unestablished: it depends on a request field that is missing or invalid.
+    """
+    return _broken(case, name, lambda number: value - number > slack, max)
+
+
+def undercut(case: Case, name: str, value: int | Fraction, slack: Fraction = Fraction(0)) -> Fraction | None:
+    """The lower limit that `value` breaks by more than `slack`, or None; raises as `exceeded` does."""
+    return _broken(case, name, lambda number: number - value > slack, min)
+
+
+def _broken(
+    case: Case, name: str, breaks: Callable[[Fraction], bool], mildest: Callable[[tuple[Fraction, ...]], Fraction]
+) -> Fraction | None:
+    limit = case.limit(name)
+    if limit is None:
+        return None
+    candidates = numbers(case, limit)
+    broken = [breaks(number) for number in candidates]
+    if all(broken):
+        return mildest(candidates)
+    if any(broken):
+        raise Unestablished(f"{limit.by} is missing or invalid, and the limit depends on it")
+    return None
+
+
+def stated(facts: VideoFacts | ImageFacts, name: str) -> Any:
+    """A fact that a file may rightly leave unsaid: its value, or None where the file is silent and a default holds.
+
+    Raises:
+        Unestablished: the probe wanted to know it and could not.
+    """
+    for item in facts.unknown:
+        if item.fact == name:
+            raise Unestablished(item.reason)
+    return operator.attrgetter(name)(facts)
+
+
+def aspect(facts: VideoFacts | ImageFacts) -> Fraction:
+    """Width divided by height, as displayed; raises `Unestablished` where one is not known."""
+    width, height = established(facts, "width"), established(facts, "height")
+    if not width or not height:
+        raise Unestablished("a side of it has no length")
+    return Fraction(width, height)
+
+
+# ------------------------------------------------------------------------------------------------ text
+
+
+def seconds(value: Fraction, *, beside: Fraction | None = None) -> str:
+    """`10.02`: two or three places, more only where fewer would make it look equal to the number `beside` it."""
+    for places in range(2, _TEXT_PLACES + 1):
+        shown = round(value, places)
+        if beside is not None and (shown > beside) - (shown < beside) != (value > beside) - (value < beside):
+            continue
+        if places >= 3 or shown == value:
+            break
+    return f"{float(shown):.{places}f}"
+
+
+def size(count: int) -> str:
+    """`104,857,600 bytes`."""
+    return f"{count:,} bytes"
+
+
+def plain(number: Fraction) -> str:
+    """A limit as people write it: `10`, `0.4`."""
+    return f"{float(number):g}" if number.denominator != 1 else str(number.numerator)
+
+
+def scalar(number: Fraction | int) -> Scalar:
+    """A number for the report: an int where it is one, otherwise a float of at most microseconds."""
+    exact = Fraction(number)
+    return exact.numerator if exact.denominator == 1 else float(round(exact, 6))
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """`mp4, mov or m4v`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

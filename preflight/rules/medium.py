@@ -1,0 +1,357 @@
+"""What arrived in each slot of the request: the right kind of medium, whole, under a name that fits it.
+
+These rules look at the medium before its streams or pixels: its extension, and the probe's refusal where the
+bytes are no medium that can be judged. Refusals that tell a *link* apart (a web page, JSON, an archive) are told in
+`reference.py`; here are those that tell a *file* apart.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from preflight.facts import ImageFacts, NotMedia, Refusal, VideoFacts
+from preflight.findings import Severity
+from preflight.rules.limits import LIBAV, NO_EVIDENCE, PAGE, VENDOR, scalar, seconds
+from preflight.rules.model import Breach, Breaches, Case, Rule, Unestablished, established, rule
+
+if TYPE_CHECKING:
+    from preflight.facts import Delivery, Kind, Medium
+
+REENCODE = "`ffmpeg -i in.mp4 -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart out.mp4`"
+RESAVE = "`python -c \"from PIL import Image; Image.open('in.png').convert('RGB').save('out.png')\"`"
+
+#: A file extension and the formats that may honestly bear it; the ISO family is one demuxer to every reader.
+_ISO = frozenset({"mp4", "m4v", "mov", "3gp"})
+_BEARERS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("mp4", "m4v", "mov", "qt", "3gp"), _ISO),
+    **dict.fromkeys(("ts", "mts", "m2ts"), frozenset({"mpegts"})),
+    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), frozenset({"jpeg"})),
+    **dict.fromkeys(("tif", "tiff"), frozenset({"tiff"})),
+    **dict.fromkeys(("heic", "heif"), frozenset({"heic", "avif"})),
+    "mkv": frozenset({"matroska", "webm"}),
+    **{name: frozenset({name}) for name in ("webm", "avi", "png", "webp", "gif", "bmp", "avif")},
+}
+
+
+def absence(medium: Medium | None, kind: Kind) -> str | None:
+    """Why a slot holds nothing that rules about `kind` can look at, in a few words; None when it holds one."""
+    if medium is None:
+        return f"the request names no {kind}"
+    if medium.outcome is None:
+        failure = medium.delivery.failure
+        return f"the {kind} was not delivered" + (f" ({failure.cause.value})" if failure else "")
+    if isinstance(medium.outcome, NotMedia):
+        return f"the {kind} could not be opened ({medium.outcome.refusal.value})"
+    if not isinstance(medium.outcome, VideoFacts if kind == "video" else ImageFacts):
+        return "the file is an image, not a video" if kind == "video" else "the file is a video, not an image"
+    return None
+
+
+def _opened(medium: Medium) -> VideoFacts | ImageFacts | NotMedia:
+    if medium.outcome is None:
+        raise Unestablished(absence(medium, medium.kind) or "")
+    return medium.outcome
+
+
+def _refused(medium: Medium, *refusals: Refusal) -> Breaches:
+    outcome = _opened(medium)
+    if isinstance(outcome, NotMedia) and outcome.refusal in refusals:
+        yield Breach(observed=outcome.media_type or outcome.refusal.value, values={"detail": outcome.detail})
+
+
+# ------------------------------------------------------------------------------------- the wrong kind
+
+
+@rule(
+    "video-is-image",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video is a still or animated picture",
+    message="video_url leads to an image ({observed}), not to a video.",
+    why="Motion is taken from a video; a picture holds none that the provider reads, an animated one included.",
+    fix="{swap}An animation becomes a video with `ffmpeg -i in.gif -pix_fmt yuv420p -movflags +faststart out.mp4`.",
+    source=PAGE,
+)
+def video_is_image(case: Case, medium: Medium) -> Breaches:
+    """A picture came where a video belongs."""
+    if isinstance(outcome := _opened(medium), ImageFacts):
+        yield Breach(observed=outcome.format, values={"swap": _swap(case)})
+
+
+@rule(
+    "image-is-video",
+    "reference",
+    Severity.ERROR,
+    subjects=("image",),
+    title="The image is a video",
+    message="image_url leads to a video ({observed}), not to an image.",
+    why="The character is taken from a still picture; the provider does not choose a frame of a video.",
+    fix="{swap}One frame is taken with `ffmpeg -ss 1 -i in.mp4 -frames:v 1 out.png`.",
+    source=PAGE,
+)
+def image_is_video(case: Case, medium: Medium) -> Breaches:
+    """A video came where a picture belongs."""
+    if isinstance(outcome := _opened(medium), VideoFacts):
+        yield Breach(observed=outcome.container, values={"swap": _swap(case)})
+
+
+def _swap(case: Case) -> str:
+    image, video = case.image, case.video
+    if image and video and isinstance(image.outcome, VideoFacts) and isinstance(video.outcome, ImageFacts):
+        return "The two are swapped: exchange image_url and video_url. "
+    return ""
+
+
+@rule(
+    "video-is-audio",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video is a sound file",
+    message="video_url leads to a sound file: {detail}.",
+    why="Without a picture there is no motion to take over.",
+    fix="Name the video itself; many download tools save its sound beside it as a file of its own.",
+    source=PAGE,
+)
+def video_is_audio(_case: Case, medium: Medium) -> Breaches:
+    """A file of sound alone, told by its first bytes."""
+    return _refused(medium, Refusal.AUDIO)
+
+
+@rule(
+    "video-playlist",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video is a playlist, not a file",
+    message="video_url leads to a playlist: {detail}.",
+    why="A playlist (HLS, DASH) only names the pieces of a stream; the provider asks for a direct link to one file.",
+    fix="Join the pieces into one file: `ffmpeg -i playlist.m3u8 -c copy -movflags +faststart out.mp4`.",
+    source=PAGE,
+)
+def video_playlist(_case: Case, medium: Medium) -> Breaches:
+    """A list of pieces instead of the stream."""
+    return _refused(medium, Refusal.PLAYLIST)
+
+
+@rule(
+    "video-unsupported",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video is of a kind that cannot be opened",
+    message="The video's file format cannot be opened: {detail}.",
+    why="The provider names mp4 and mov; a format this far from them is refused, or fails in decoding.",
+    fix=f"Convert it: {REENCODE}.",
+    source=PAGE,
+)
+def video_unsupported(_case: Case, medium: Medium) -> Breaches:
+    """A known format that is not opened."""
+    return _refused(medium, Refusal.UNSUPPORTED)
+
+
+@rule(
+    "image-unsupported",
+    "reference",
+    Severity.ERROR,
+    subjects=("image",),
+    title="The image is of a kind that cannot be opened",
+    message="image_url leads to a file that is no usable picture: {detail}.",
+    why="The vendor takes jpg and png. Sound, playlists and project files of editors are refused.",
+    fix="Export a PNG or JPEG from the program that made the file, and name that.",
+    source=VENDOR,
+)
+def image_unsupported(_case: Case, medium: Medium) -> Breaches:
+    """A known format that is no picture which is opened."""
+    return _refused(medium, Refusal.UNSUPPORTED, Refusal.AUDIO, Refusal.PLAYLIST)
+
+
+# ---------------------------------------------------------------------------------------- broken files
+
+
+@rule(
+    "video-truncated",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video file is cut off",
+    message="The end of the video file is missing: {detail}.",
+    why="An upload or download stopped early. Probers still report the full duration, so the job is accepted and "
+    "billed by it, and fails or loses its end once the frames are read.",
+    fix="Upload the original file again and compare the sizes. If only this copy exists, keep what is there: "
+    f"{REENCODE}.",
+    source=LIBAV,
+)
+def video_truncated(_case: Case, medium: Medium) -> Breaches:
+    """The index is in the missing part, or the index names bytes beyond the end."""
+    yield from _refused(medium, Refusal.TRUNCATED)
+    if isinstance(clip := medium.outcome, VideoFacts) and established(clip, "truncated"):
+        whole, present = clip.durations.video or clip.durations.container, clip.durations.present
+        if present is None or whole is None:
+            yield Breach(values={"detail": "its structure reaches beyond its last byte"})
+        else:
+            story = f"only {seconds(present, beside=whole)} of {seconds(whole)} s are in it"
+            yield Breach(scalar(present), scalar(whole), values={"detail": story})
+
+
+@rule(
+    "image-truncated",
+    "reference",
+    Severity.ERROR,
+    subjects=("image",),
+    title="The image file is cut off",
+    message="The end of the image file is missing: {detail}.",
+    why="An upload or download stopped early. A decoder refuses the file, or fills the missing part with grey.",
+    fix="Upload the original file again and compare the sizes.",
+    source=VENDOR,
+)
+def image_truncated(_case: Case, medium: Medium) -> Breaches:
+    """The size or the end of the picture is in the missing part."""
+    yield from _refused(medium, Refusal.TRUNCATED)
+    if isinstance(medium.outcome, ImageFacts) and established(medium.outcome, "truncated"):
+        yield Breach(values={"detail": "its data ends before the picture does"})
+
+
+@rule(
+    "video-corrupt",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video is damaged or no video at all",
+    message="The bytes behind video_url cannot be read as a video: {detail}.",
+    why="What cannot be opened here is not opened by the provider either; the job fails after it was accepted.",
+    fix=f"Check that the link gives the file itself, play it, and upload it again. Damage may be mended by {REENCODE}.",
+    source=LIBAV,
+)
+def video_corrupt(_case: Case, medium: Medium) -> Breaches:
+    """Broken structure, or bytes that are nothing known."""
+    return _refused(medium, Refusal.CORRUPT, Refusal.GARBAGE)
+
+
+@rule(
+    "image-corrupt",
+    "reference",
+    Severity.ERROR,
+    subjects=("image",),
+    title="The image is damaged or no image at all",
+    message="The bytes behind image_url cannot be read as an image: {detail}.",
+    why="What cannot be opened here is not opened by the provider either; the job fails after it was accepted.",
+    fix=f"Check that the link gives the file itself, open it, and save it anew: {RESAVE}.",
+    source=VENDOR,
+)
+def image_corrupt(_case: Case, medium: Medium) -> Breaches:
+    """Broken structure, or bytes that are nothing known."""
+    return _refused(medium, Refusal.CORRUPT, Refusal.GARBAGE)
+
+
+@rule(
+    "video-too-complex",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video's structure is beyond any real clip",
+    message="The video was not opened, because its structure claims more than a real clip holds: {detail}.",
+    why="Such files exhaust the memory or time of whoever opens them; a server protects itself and refuses.",
+    fix=f"Write the clip anew, which drops everything unusual: {REENCODE}.",
+    source="a limit of preflight's own, far above any clip of 30 seconds",
+)
+def video_too_complex(_case: Case, medium: Medium) -> Breaches:
+    """The probe refused before a decoder saw it."""
+    return _refused(medium, Refusal.TOO_COMPLEX)
+
+
+@rule(
+    "image-too-complex",
+    "reference",
+    Severity.ERROR,
+    subjects=("image",),
+    title="The image's structure is beyond any real picture",
+    message="The image was not opened, because its structure claims more than a real picture holds: {detail}.",
+    why="Such files exhaust the memory or time of whoever opens them; a server protects itself and refuses.",
+    fix="Export the picture anew as a PNG or JPEG with sides of a few thousand pixels.",
+    source="a limit of preflight's own, far above any picture that a job can use",
+)
+def image_too_complex(_case: Case, medium: Medium) -> Breaches:
+    """The probe refused before a decoder saw it."""
+    return _refused(medium, Refusal.TOO_COMPLEX)
+
+
+# ----------------------------------------------------------------------------------------- extensions
+
+
+def _extension(delivery: Delivery) -> str:
+    """The file extension that the reference shows (lower case, no dot), "" if it is none that we know."""
+    path = delivery.reference
+    if not delivery.local:
+        try:
+            path = unquote(urlsplit(path).path)
+        except ValueError:
+            return ""
+    suffix = PurePosixPath(path).suffix.lower().removeprefix(".")
+    return suffix if suffix in _BEARERS else ""
+
+
+def _lie(medium: Medium, format_name: str) -> Breaches:
+    extension = _extension(medium.delivery)
+    if extension and format_name not in _BEARERS[extension]:
+        yield Breach(observed=format_name, limit=extension, values={"extension": f".{extension}"})
+
+
+@rule(
+    "video-extension-lies",
+    "reference",
+    Severity.WARNING,
+    subjects=("video",),
+    title="The video's extension does not fit its bytes",
+    message="video_url ends in {extension}, but the file is {observed}.",
+    why="Some services choose by the name what others choose by the bytes; a file that says two things is refused "
+    "by one of them. The bytes decide in this report.",
+    fix="Renaming does not convert. Write a real mp4 and name it .mp4: " + REENCODE + ".",
+    source=NO_EVIDENCE,
+)
+def video_extension_lies(_case: Case, medium: Medium) -> Breaches:
+    """A known extension that this format cannot honestly bear."""
+    if isinstance(outcome := _opened(medium), VideoFacts):
+        yield from _lie(medium, outcome.container)
+
+
+@rule(
+    "image-extension-lies",
+    "reference",
+    Severity.WARNING,
+    subjects=("image",),
+    title="The image's extension does not fit its bytes",
+    message="image_url ends in {extension}, but the file is {observed}.",
+    why="Some services choose by the name what others choose by the bytes; a file that says two things is refused "
+    "by one of them. The bytes decide in this report.",
+    fix=f"Renaming does not convert. Write a real PNG and name it .png: {RESAVE}.",
+    source=NO_EVIDENCE,
+)
+def image_extension_lies(_case: Case, medium: Medium) -> Breaches:
+    """A known extension that this format cannot honestly bear."""
+    if isinstance(outcome := _opened(medium), ImageFacts):
+        yield from _lie(medium, outcome.format)
+
+
+VIDEO_RULES: tuple[Rule, ...] = (
+    video_is_image,
+    video_is_audio,
+    video_playlist,
+    video_unsupported,
+    video_truncated,
+    video_corrupt,
+    video_too_complex,
+    video_extension_lies,
+)
+IMAGE_RULES: tuple[Rule, ...] = (
+    image_is_video,
+    image_unsupported,
+    image_truncated,
+    image_corrupt,
+    image_too_complex,
+    image_extension_lies,
+)
+RULES = VIDEO_RULES + IMAGE_RULES
