@@ -11,7 +11,6 @@ Only the names below are promised. They load on first use, so that `import prefl
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return _version("preflight")
+        return import_module("importlib.metadata").version("preflight")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'preflight' has no attribute {name!r}")
     # `check` names a function here and a module of the pipeline: what is promised is the function.

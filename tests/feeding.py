@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from preflight.deliver.sparse import Span, SparseBytes
 from preflight.facts import NeedSpans, Outcome
-from preflight.probe import HEAD_BYTES, probe
+from preflight.probes import HEAD_BYTES, probe
 
 #: More trips than any file may need; a probe that wants more is in a loop.
 MOST_ROUNDS = 24

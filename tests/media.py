@@ -15,7 +15,7 @@ import av
 from av.video.frame import VideoFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
 AAC_FRAME = 1024
 
@@ -94,17 +94,20 @@ def _write(clip: Clip, sink: Any) -> None:
                 output.mux(stream.encode(frame))
             while sound is not None and (tone := next(tones, None)) is not None:
                 output.mux(sound.encode(tone))
-                if tone.pts / clip.sample_rate > float(frame.pts * frame.time_base):
+                assert None not in (tone.pts, frame.pts, frame.time_base)
+                if tone.pts / clip.sample_rate > frame.pts * frame.time_base:  # type: ignore[operator]
                     break
         for tone in tones:
             if sound is not None:
                 output.mux(sound.encode(tone))
-        for stream in [*videos, *([sound] if sound else [])]:
+        for stream in videos:
             output.mux(stream.encode(None))
+        if sound is not None:
+            output.mux(sound.encode(None))
 
 
 def _add_video(output: av.container.OutputContainer, clip: Clip) -> av.VideoStream:
-    stream = output.add_stream(clip.codec, rate=clip.fps)
+    stream: Any = output.add_stream(clip.codec, rate=clip.fps)
     context = stream.codec_context
     context.width, context.height, context.pix_fmt = clip.width, clip.height, clip.pixel_format
     context.gop_size = clip.gop
@@ -124,14 +127,15 @@ def _add_video(output: av.container.OutputContainer, clip: Clip) -> av.VideoStre
         setattr(context, name, value)
     if clip.time_base or clip.times:
         context.time_base = clip.time_base or Fraction(1, 90000)
-    return stream
+    return stream  # type: ignore[no-any-return]
 
 
 def _add_audio(output: av.container.OutputContainer, clip: Clip) -> av.AudioStream:
-    return output.add_stream(clip.audio_codec, rate=clip.sample_rate, layout="mono")
+    stream: Any = output.add_stream(clip.audio_codec, rate=clip.sample_rate, layout="mono")
+    return stream  # type: ignore[no-any-return]
 
 
-def _frames(clip: Clip) -> Iterable[VideoFrame]:
+def _frames(clip: Clip) -> Iterator[VideoFrame]:
     assert clip.video is not None
     base = clip.time_base or (Fraction(1, 90000) if clip.times else 1 / clip.fps)
     times = clip.times or tuple(n / clip.fps for n in range(int(clip.video * clip.fps)))
@@ -147,7 +151,7 @@ def _frames(clip: Clip) -> Iterable[VideoFrame]:
         yield frame
 
 
-def _tones(clip: Clip) -> Iterable[av.AudioFrame]:
+def _tones(clip: Clip) -> Iterator[av.AudioFrame]:
     assert clip.audio is not None
     left, position = int(clip.audio * clip.sample_rate), 0
     while left:

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 from preflight.deliver.sparse import Hole, Span, SparseBytes
 from preflight.facts import ImageFacts, NotMedia
-from preflight.probe.image import probe_image
-from preflight.probe.sniff import sniff
+from preflight.probes.image import probe_image
+from preflight.probes.sniff import sniff
 
 HEAD = 11_264
 SIZE = (90, 50)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from preflight.deliver.sparse import Hole, Span, SparseBytes
 from preflight.facts import ImageFacts, NotMedia, Refusal
-from preflight.probe import HEAD_BYTES, pillow
-from preflight.probe.image import _DECODED_BYTES, probe_image
-from preflight.probe.sniff import Sniffed, sniff
+from preflight.probes import HEAD_BYTES, pillow
+from preflight.probes.image import _DECODED_BYTES, probe_image
+from preflight.probes.sniff import Sniffed, sniff
 from tests.pictures import (
     SIZE,
     box,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from preflight.deliver.sparse import Hole, SparseBytes
 from preflight.facts import ImageFacts, NotMedia, Refusal
-from preflight.probe.image import probe_image
-from preflight.probe.sniff import Sniffed, sniff
+from preflight.probes.image import probe_image
+from preflight.probes.sniff import Sniffed, sniff
 from tests.pictures import HEAD, heic, probe_sparse
 from tests.test_image import WRITTEN
 

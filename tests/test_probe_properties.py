@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from preflight.deliver.sparse import Span, SparseBytes
 from preflight.facts import ImageFacts, NeedSpans, NotMedia, VideoFacts
-from preflight.probe import probe
+from preflight.probes import probe
 from tests.feeding import feed
 from tests.media import Clip, build
 

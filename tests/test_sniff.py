@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflight.facts import Refusal
-from preflight.probe.sniff import Sniffed, sniff
+from preflight.probes.sniff import Sniffed, sniff
 from tests.pictures import HEAD, box, encode, heic
 
 # -------------------------------------------------------------------------------------------- media

@@ -1,0 +1,67 @@
+"""`preflight probe`: the facts of media, unjudged."""
+
+# ruff: noqa: PLC0415  (what a command needs is imported when it runs)
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from preflight.cli import options, output
+from preflight.findings import ExitCode
+
+if TYPE_CHECKING:
+    from preflight.report import MediaReport
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  preflight probe https://example.com/dance.mp4
+  preflight probe clips/*.mp4 -q                                    (one line each)
+  preflight probe dance.mp4 --format json | jq .video.durations
+
+\b
+Exit codes: 0 all are media, 1 one is not or cannot be had, 2 wrong usage, 3 one could not be fetched now.
+"""
+)
+@click.argument("references", metavar="URL|FILE…", nargs=-1, required=True)
+@options.network_options
+@options.format_option
+@options.talk_options
+def probe(
+    references: tuple[str, ...],
+    allow_private: bool,
+    timeout: float,
+    max_bytes: int | None,
+    format_: str,
+    quiet: bool,
+    verbose: int,
+    no_color: bool,
+) -> int:
+    """Show the facts of media: container, durations, sides, codecs.
+
+    Each URL costs a few kilobytes, not a download. With --format json, one object on a line for each.
+    """
+    level = options.verbosity(quiet, verbose)
+    from preflight.api import Preflight
+
+    limits: dict[str, Any] = {} if max_bytes is None else {"max_bytes": max_bytes}
+    codes = set()
+    with Preflight(allow_private=allow_private, timeout=timeout, **limits) as preflight:
+        for number, reference in enumerate(references):
+            with output.status("fetching …", shown=not quiet):
+                report = preflight.probe(reference)
+            if number and format_ == "text" and not quiet:
+                output.write("\n")
+            output.write_report(report, format_, level, no_color=no_color)
+            codes.add(_exit_code(report))
+    return next(code for code in (ExitCode.FAIL, ExitCode.UNKNOWN, ExitCode.PASS) if code in codes)
+
+
+def _exit_code(report: MediaReport) -> ExitCode:
+    if report.unread is None:
+        return ExitCode.PASS
+    failure = report.unread.failure
+    return ExitCode.UNKNOWN if failure and failure.passing else ExitCode.FAIL

@@ -1,0 +1,75 @@
+"""`preflight rules` and `preflight explain`: every rule, and the whole story of one."""
+
+# ruff: noqa: PLC0415  (what a command needs is imported when it runs)
+
+from __future__ import annotations
+
+import json
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from preflight.cli import options, output
+from preflight.errors import UsageError
+
+if TYPE_CHECKING:
+    from preflight.rules.model import Rule
+
+
+@click.command()
+@options.format_option
+@options.color_option
+def rules(format_: str, no_color: bool) -> None:
+    """List every rule, with its severity and its title."""
+    from preflight.rules import RULES
+
+    if format_ == "json":
+        output.write_json(json.dumps([_declared(rule) for rule in RULES], ensure_ascii=False) + "\n")
+        return
+    from preflight.render.catalogue import list_rules
+
+    output.write(list_rules(RULES, width=output.width(), color=output.use_color(no_color)))
+
+
+def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    from preflight.rules import RULES
+
+    return [CompletionItem(rule.id, help=rule.title) for rule in RULES if rule.id.startswith(incomplete)]
+
+
+@click.command(
+    short_help="Tell the whole story of one rule.",
+    epilog="""\b
+Examples:
+  preflight explain video-too-long
+  preflight explain url-expires-soon --profile kling-official
+""",
+)
+@click.argument("rule_id", metavar="RULE", shell_complete=_ids)
+@click.option("--profile", metavar="NAME|FILE", help="Whose limits to show; see: preflight profiles.")
+@options.format_option
+@options.color_option
+def explain(rule_id: str, profile: str | None, format_: str, no_color: bool) -> None:
+    """Tell the whole story of one rule: what it says, why, how to fix it, on which limits it rests."""
+    from preflight.profiles import DEFAULT, load_profile
+    from preflight.rules import RULES, rule_by_id
+
+    rule = rule_by_id(rule_id)
+    if rule is None:
+        near = get_close_matches(rule_id, [rule.id for rule in RULES], n=3, cutoff=0.5)
+        advice = f"did you mean {' or '.join(near)}?" if near else "preflight rules lists them all"
+        raise UsageError(f"no rule {rule_id!r}; {advice}")
+    if format_ == "json":
+        output.write_json(json.dumps(_declared(rule), ensure_ascii=False) + "\n")
+        return
+    from preflight.render.catalogue import tell_rule
+
+    limits = load_profile(profile or DEFAULT)
+    output.write(tell_rule(rule, limits, width=output.width(), color=output.use_color(no_color)))
+
+
+def _declared(rule: Rule) -> dict[str, object]:
+    names = ("id", "severity", "scope", "subjects", "title", "message", "why", "fix", "source", "limits")
+    return {name: getattr(rule, name) for name in names}

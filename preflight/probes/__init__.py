@@ -1,0 +1,36 @@
+"""Bytes to facts. Pure and restartable: no input, no output, no clock.
+
+`probe` looks at the spans that are here. It answers with facts, with "not media", or with the exact spans that it
+needs; deliver fetches those and it runs again.
+"""
+
+from __future__ import annotations
+
+from preflight.deliver.sparse import Hole, Span, SparseBytes
+from preflight.facts import NeedSpans, NotMedia, Outcome
+from preflight.probes.image import probe_image
+from preflight.probes.mpegts import Holes
+from preflight.probes.sniff import sniff
+from preflight.probes.video import probe_video
+
+#: The first look at a file. One TCP flight carries it, TLS and headers included: more costs a round trip.
+HEAD_BYTES = 11264
+
+
+def probe(data: SparseBytes) -> Outcome | NeedSpans:
+    """The facts of the bytes that are here, or the spans that are missing."""
+    try:
+        head = data.read(0, HEAD_BYTES)
+    except Hole as hole:
+        if data.total is None and len(data) and not data.missing(Span(0, len(data))):
+            return NeedSpans((hole.span,))
+        return NeedSpans((hole.span,))
+    sniffed = sniff(head, data.total)
+    if sniffed.refusal is not None:
+        return NotMedia(sniffed.refusal, sniffed.detail, sniffed.media_type)
+    try:
+        return probe_image(data, sniffed) if sniffed.family == "image" else probe_video(data, sniffed)
+    except Hole as hole:
+        return NeedSpans((hole.span,))
+    except Holes as holes:
+        return NeedSpans(holes.spans)

@@ -1,0 +1,277 @@
+"""Fragmented ISO files: exact durations from the first and the last fragment, or from a global index.
+
+Strategy: `moov` of such a file lists few samples or none. Where a global `sidx` stands before the first fragment,
+its sum is the answer. Else the first `moof` gives each track's start, and the last `moof` of each track its end:
+`mfra` at the end of the file points there, and without it the tail is searched for a chain of boxes that ends where
+the file ends. A prefix of fragments alone proves no duration.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from preflight.deliver.sparse import Hole, Span
+from preflight.probes.boxes import Box, Malformed, child, children, header, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from preflight.deliver.sparse import SparseBytes
+    from preflight.probes.movie import Movie
+
+#: A first look at the end: enough for `mfra` of a long clip, one TCP flight.
+TAIL_BYTES = 11264
+MAX_TAIL_BYTES = 8 << 20
+MAX_MOOF_BYTES = 4 << 20
+#: Samples of a run that states nothing per sample.
+MAX_RUN = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The samples of one track in one fragment: when each is shown, in ticks, and the byte of the file it ends at."""
+
+    track: int
+    spans: tuple[tuple[int, int], ...]
+    ends: tuple[int, ...]
+
+    def shown_until(self, total: int) -> int:
+        """When the last sample ends whose bytes lie inside the first `total`; the fragment's start if none does."""
+        inside = [stop for (_, stop), end in zip(self.spans, self.ends, strict=True) if end <= total]
+        return max(inside, default=min(start for start, _ in self.spans))
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """From where to where a track goes, in ticks; `runs` are the samples that were seen on the way."""
+
+    start: int
+    stop: int
+    present: int
+    """Where the samples end whose bytes are in the file: below `stop` when it is cut."""
+    runs: tuple[Run, ...] = ()
+
+
+def extents(data: SparseBytes, movie: Movie, after_moov: int) -> dict[int, Extent] | None:
+    """Each track's extent in the fragments of a file, or None where there is no fragment at all.
+
+    Raises:
+        Hole: bytes are needed; Malformed: the fragments do not hold or their end cannot be found.
+    """
+    indexed, position = _segment_index(data, after_moov)
+    first = header(data, position)
+    while first is not None and first.kind != b"moof":
+        position = first.stop
+        first = header(data, position) if data.total is None or position < data.total else None
+    if first is None:
+        return None
+    if indexed:
+        return indexed
+    runs = {run.track: run for run in read_moof(data, first, movie)}
+    starts = {number: min(start for start, _ in run.spans) for number, run in runs.items() if run.spans}
+    last = _last_runs(data, movie, first, set(starts))
+    assert data.total is not None
+    found: dict[int, Extent] = {}
+    for number, start in starts.items():
+        stop = max(stop for _, stop in last[number].spans)
+        found[number] = Extent(start, stop, last[number].shown_until(data.total), (runs[number], last[number]))
+    return found
+
+
+def _segment_index(data: SparseBytes, position: int) -> tuple[dict[int, Extent], int]:
+    """The global `sidx` boxes that follow `moov` (section 8.16.3), if they reach the end of the media."""
+    found: dict[int, Extent] = {}
+    while (box := header(data, position)) is not None and box.kind in (b"sidx", b"free", b"skip", b"styp", b"emsg"):
+        position = box.stop
+        if box.kind != b"sidx":
+            continue
+        if box.stop - box.start > MAX_MOOF_BYTES:
+            raise Malformed("an oversized segment index")
+        number, extent, reach = _sidx(data.read(box.start, box.stop), box, data.total)
+        # A `sidx` for one segment of many reaches only that far: no global index.
+        if data.total is not None and reach >= data.total - _index_tail(data):
+            found[number] = extent
+    return found, position
+
+
+def _index_tail(data: SparseBytes) -> int:
+    """Bytes behind the last segment that are no media: an `mfra` at most; what is not here is taken as 64 KiB."""
+    return 65536 if data.total is not None and data.total > 4 * 65536 else (data.total or 0) // 4
+
+
+def _sidx(raw: bytes, place: Box, total: int | None) -> tuple[int, Extent, int]:
+    """The track, its extent, and the offset in the file that the last segment reaches."""
+    box = Box(b"sidx", 0, place.body - place.start, len(raw))
+    (version,) = unpack(">B", raw, box)
+    number, _ = unpack(">II", raw, box, 4)
+    clock, offset = unpack(">QQ" if version else ">II", raw, box, 12)
+    at = 28 if version else 20
+    (count,) = unpack(">2xH", raw, box, at)
+    start, reach, present = clock, place.stop + offset, clock
+    for entry in range(count):
+        size, duration = unpack(">II", raw, box, at + 4 + 12 * entry)
+        clock, reach = clock + duration, reach + (size & 0x7FFFFFFF)
+        if total is None or reach <= total:
+            present = clock
+    return number, Extent(start, clock, present), reach
+
+
+def read_moof(data: SparseBytes, box: Box, movie: Movie) -> tuple[Run, ...]:
+    """The runs of one fragment (sections 8.8.7, 8.8.8, 8.8.12)."""
+    if box.stop - box.start > MAX_MOOF_BYTES:
+        raise Malformed("an oversized fragment header")
+    raw = data.read(box.start, box.stop)
+    moof = Box(b"moof", 0, box.body - box.start, len(raw))
+    defaults = _track_defaults(movie)
+    runs, position = [], box.stop
+    for traf in (part for part in children(raw, moof.body, moof.stop) if part.kind == b"traf"):
+        run, position = _traf(raw, traf, box.start, position, defaults)
+        runs.append(run)
+    return tuple(runs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What a sample of a fragment lasts (ticks) and weighs (bytes) where its own entry is silent."""
+
+    duration: int
+    size: int
+
+
+def _traf(raw: bytes, traf: Box, moof_start: int, position: int, defaults: dict[int, _Usual]) -> tuple[Run, int]:
+    """One track's run, and the byte of the file behind its last sample."""
+    tfhd, tfdt = child(raw, traf, b"tfhd"), child(raw, traf, b"tfdt")
+    if tfhd is None or tfdt is None:
+        raise Malformed("a fragment without its track or its time")
+    number, base, usual = _track_header(raw, tfhd, moof_start, defaults)
+    (clock,) = unpack(">Q" if raw[tfdt.body] else ">I", raw, tfdt, 4)
+    spans: list[tuple[int, int]] = []
+    ends: list[int] = []
+    for trun in (part for part in children(raw, traf.body, traf.stop) if part.kind == b"trun"):
+        if unpack(">I", raw, trun)[0] & 1:
+            position = base + unpack(">i", raw, trun, 8)[0]
+        for shown, lasts, weighs in _trun(raw, trun, usual):
+            spans.append((clock + shown, clock + shown + lasts))
+            position += weighs
+            ends.append(position)
+            clock += lasts
+    return Run(number, tuple(spans), tuple(ends)), position
+
+
+def _track_header(raw: bytes, tfhd: Box, moof_start: int, defaults: dict[int, _Usual]) -> tuple[int, int, _Usual]:
+    """The track, the byte that data offsets count from, and what is usual in this fragment."""
+    flags, number = unpack(">II", raw, tfhd)
+    at, base = 8, moof_start
+    if flags & 1:
+        (base,) = unpack(">Q", raw, tfhd, at)
+    at += 8 * bool(flags & 1) + 4 * bool(flags & 2)
+    usual = defaults.get(number, _Usual(0, 0))
+    duration = unpack(">I", raw, tfhd, at)[0] if flags & 8 else usual.duration
+    size = unpack(">I", raw, tfhd, at + 4 * bool(flags & 8))[0] if flags & 0x10 else usual.size
+    return number, base, _Usual(duration, size)
+
+
+def _track_defaults(movie: Movie) -> dict[int, _Usual]:
+    mvex = child(movie.data, Box(b"moov", 0, 8, len(movie.data)), b"mvex")
+    boxes = children(movie.data, mvex.body, mvex.stop) if mvex else ()
+    trexes = (unpack(">4xI4xII", movie.data, box) for box in boxes if box.kind == b"trex")
+    return {number: _Usual(duration, size) for number, duration, size in trexes}
+
+
+def _trun(raw: bytes, trun: Box, usual: _Usual) -> Iterator[tuple[int, int, int]]:
+    """Each sample's display offset and duration in ticks, and its bytes."""
+    flags, count = unpack(">II", raw, trun)
+    fields = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
+    at = trun.body + 8 + 4 * bool(flags & 1) + 4 * bool(flags & 4)
+    if count * len(fields) * 4 > trun.stop - at or (not fields and count > MAX_RUN):
+        raise Malformed("a fragment that claims more samples than it holds")
+    # Version 0 offsets are unsigned by the letter; muxers write negative ones all the same, and libav reads them so.
+    row = struct.Struct(">" + "".join("i" if bit == 0x800 else "I" for bit in fields))
+    for number in range(count):
+        values = dict(zip(fields, row.unpack_from(raw, at + number * row.size), strict=True))
+        yield values.get(0x800, 0), values.get(0x100, usual.duration), values.get(0x200, usual.size)
+
+
+# ------------------------------------------------------------------------------------- the last fragment
+
+
+def _last_runs(data: SparseBytes, movie: Movie, first: Box, tracks: set[int]) -> dict[int, Run]:
+    """The last fragment's run of each track."""
+    if data.total is None:  # a stream without length: its end is its last byte
+        raise Hole(Span(first.stop, None))
+    pointed = _by_mfra(data)
+    starts = pointed if pointed is not None else _by_scan(data, first)
+    runs: dict[int, Run] = {}
+    for start in sorted(starts):
+        box = header(data, start)
+        if box is None or box.kind != b"moof":
+            raise Malformed("the random access index points at no fragment")
+        for run in read_moof(data, box, movie):
+            if run.spans:
+                runs[run.track] = run
+    if missing := tracks - set(runs):
+        raise Malformed(f"no last fragment of track {min(missing)} within reach")
+    return runs
+
+
+def _by_mfra(data: SparseBytes) -> set[int] | None:
+    """The offsets of each track's last fragment, by `mfra` (section 8.8.9); None when the file has none."""
+    assert data.total is not None
+    tail = data.read(max(0, data.total - TAIL_BYTES), data.total)
+    if tail[-12:-8] != b"mfro":
+        return None
+    (size,) = struct.unpack(">I", tail[-4:])
+    if not 16 < size <= min(MAX_MOOF_BYTES, data.total):
+        return None
+    raw = data.read(data.total - size, data.total)
+    mfra = Box(b"mfra", 0, 8, len(raw))
+    if raw[4:8] != b"mfra":
+        return None
+    last: dict[int, int] = {}
+    for tfra in (box for box in children(raw, mfra.body, mfra.stop) if box.kind == b"tfra"):
+        number, lengths, count = unpack(">4xIII", raw, tfra)
+        wide = raw[tfra.body] == 1
+        entry = (16 if wide else 8) + 3 + sum(lengths >> shift & 3 for shift in (0, 2, 4))
+        if count:
+            _, offset = unpack(">QQ" if wide else ">II", raw, tfra, 16 + (count - 1) * entry)
+            last[number] = offset
+    # Sound is often left out of `tfra`: then the fragment of the picture, which usually holds both, must do.
+    return set(last.values()) if last else None
+
+
+def _by_scan(data: SparseBytes, first: Box) -> set[int]:
+    """The offsets of the last fragments, found in the tail by a chain of boxes that ends where the file ends."""
+    assert data.total is not None
+    following = header(data, first.stop)
+    size = (following.stop if following else first.stop) - first.start
+    reach = max(TAIL_BYTES, size + size // 8)
+    while True:
+        start = max(first.start, data.total - reach)
+        if found := _chain(data.read(start, data.total), start):
+            return found
+        if start == first.start or reach >= MAX_TAIL_BYTES:
+            raise Malformed("the last fragment cannot be found")
+        reach = min(reach * 4, MAX_TAIL_BYTES)
+
+
+_AT_TOP_LEVEL = (b"moof", b"mdat", b"mfra", b"free", b"skip", b"styp", b"sidx", b"emsg", b"prft", b"uuid")
+
+
+def _chain(tail: bytes, start: int) -> set[int]:
+    """The `moof` offsets of a chain of boxes that reaches the end of the file; its last box may be cut there."""
+    at = tail.find(b"moof")
+    while at >= 4:
+        position, found = at - 4, set()
+        while position + 8 <= len(tail):
+            size, kind = struct.unpack_from(">I4s", tail, position)
+            if kind not in _AT_TOP_LEVEL or size < 8:
+                break
+            if kind == b"moof" and position + size <= len(tail):
+                found.add(start + position)
+            position += size
+        if position >= len(tail) - 7 and found:
+            return found
+        at = tail.find(b"moof", at + 1)
+    return set()
