@@ -119,7 +119,7 @@ def test_whole_report() -> None:
     [
         (a_report(), "✓ PASS  ready to submit"),
         (a_report(NOTED), "✓ PASS  ready to submit (1 note)"),
-        (a_report(ROTATED, ROTATED), "! WARN  will be accepted, with 2 warnings"),
+        (a_report(ROTATED, ROTATED), "! WARN  2 warnings: not refused for certain; result, cost or certainty suffers"),
         (EVERYTHING, "✗ FAIL  1 error, 1 warning, 1 note: refused, or the job fails"),
         (a_report(WAITING), "? UNKNOWN  1 rule could not be decided"),
         (a_report(WAITING, ROTATED), "? UNKNOWN  1 rule could not be decided; 1 warning"),

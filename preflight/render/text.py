@@ -63,7 +63,7 @@ def _summary(report: Report) -> str:
         case Verdict.PASS:
             return "ready to submit" + (f" ({counted})" if counted else "")
         case Verdict.WARN:
-            return f"will be accepted, with {counted}"
+            return f"{counted}: not refused for certain; result, cost or certainty suffers"
         case Verdict.FAIL:
             return f"{counted}: refused, or the job fails"
         case Verdict.UNKNOWN:
