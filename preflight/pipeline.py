@@ -37,6 +37,8 @@ class Settings:
     ignore: frozenset[str] = frozenset()
     price: Decimal | None = None
     timeout: float = 20.0
+    speculate: bool = False
+    """Ask for a video's end beside its beginning: a trip less where the index is there, 11 KB more everywhere."""
 
 
 async def run(
@@ -45,34 +47,36 @@ async def run(
     """One request, end to end."""
     started = time.monotonic()
     request = read_request(payload)
-    image, video = await _inspect_both(request, client, prober, settings.timeout)
+    image, video = await _inspect_both(request, client, prober, settings)
     case = Case(request=request, image=image, video=video, profile=settings.profile, now=datetime.now(UTC))
     judgement = judge(case, settings.ignore)
     return build_report(case, judgement, estimate(case, settings.price), seconds=time.monotonic() - started)
 
 
 async def _inspect_both(
-    request: ReadRequest, client: Client, prober: Prober, timeout: float
+    request: ReadRequest, client: Client, prober: Prober, settings: Settings
 ) -> tuple[Medium | None, Medium | None]:
     references: tuple[tuple[Kind, str | None], ...] = (("image", request.image_url), ("video", request.video_url))
     async with asyncio.TaskGroup() as group:
         image, video = (
-            group.create_task(inspect(kind, reference, client, prober, timeout)) if reference else None
+            group.create_task(inspect(kind, reference, client, prober, settings)) if reference else None
             for kind, reference in references
         )
     return image.result() if image else None, video.result() if video else None
 
 
-async def inspect(kind: Kind, reference: str, client: Client, prober: Prober, timeout: float) -> Medium:
+async def inspect(kind: Kind, reference: str, client: Client, prober: Prober, settings: Settings) -> Medium:
     """One medium: fetched as the probe asks, until it has an answer, the deadline passes or the bytes cannot be had."""
     async with client.source(reference) as source:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(settings.timeout):
+                if settings.speculate and kind == "video":
+                    source.bet_on_tail(HEAD_BYTES)
                 outcome = await _probe_as_needed(source, prober)
         except Undelivered as stop:
             return Medium(kind, source.delivery(stop.failure), None)
         except TimeoutError:
-            failure = Failure(Cause.TIMEOUT, f"no complete answer within {timeout:g} s")
+            failure = Failure(Cause.TIMEOUT, f"no complete answer within {settings.timeout:g} s")
             return Medium(kind, source.delivery(failure), None)
         return Medium(kind, source.delivery(), outcome)
 

@@ -70,6 +70,7 @@ def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     allow_private: bool,
     timeout: float,
     max_bytes: int | None,
+    speculate: bool,
     format_: str,
     quiet: bool,
     verbose: int,
@@ -92,6 +93,7 @@ def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
             ignore=[name for names in ignore for name in names.replace(",", " ").split()],
             allow_private=allow_private,
             timeout=timeout,
+            speculate=speculate,
             **{name: value for name, value in chosen.items() if value is not None},
         ) as preflight:
             report = preflight.check(payload)

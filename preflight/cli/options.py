@@ -66,6 +66,8 @@ network_options = together(
     click.option("--timeout", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True,
                  metavar="SECONDS", help="For each medium, everything included."),
     click.option("--max-bytes", type=BYTES, metavar="BYTES", help="Received at most for each medium, such as 512K."),
+    click.option("--speculate", is_flag=True,
+                 help="Ask for a video's end beside its beginning: sooner where its index is there, for 11 KB more."),
 )  # fmt: skip
 talk_options = together(
     click.option("-q", "--quiet", is_flag=True, help="One line only."),

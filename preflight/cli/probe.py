@@ -30,11 +30,12 @@ Exit codes: 0 all are media, 1 one is not or cannot be had, 2 wrong usage, 3 one
 @options.network_options
 @options.format_option
 @options.talk_options
-def probe(
+def probe(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     references: tuple[str, ...],
     allow_private: bool,
     timeout: float,
     max_bytes: int | None,
+    speculate: bool,
     format_: str,
     quiet: bool,
     verbose: int,
@@ -49,7 +50,7 @@ def probe(
 
     limits: dict[str, Any] = {} if max_bytes is None else {"max_bytes": max_bytes}
     codes = set()
-    with Preflight(allow_private=allow_private, timeout=timeout, **limits) as preflight:
+    with Preflight(allow_private=allow_private, timeout=timeout, speculate=speculate, **limits) as preflight:
         for number, reference in enumerate(references):
             with output.status("fetching …", shown=not quiet):
                 report = preflight.probe(reference)

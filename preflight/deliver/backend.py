@@ -43,6 +43,13 @@ class Meter:
     ended: bool = False
     """Did the other side close the connection since this was last cleared?"""
 
+    def join(self, beside: Meter) -> None:
+        """Add the cost of work that ran at the same time: its trips overlap with ours."""
+        self.requests += beside.requests
+        self.connections += beside.connections
+        self.bytes_received += beside.bytes_received
+        self.round_trips = max(self.round_trips, beside.round_trips)
+
 
 #: Whose work the running task does. Two media share one pool; this tells their sockets' bytes apart.
 METER: ContextVar[Meter | None] = ContextVar("METER", default=None)

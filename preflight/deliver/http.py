@@ -49,39 +49,62 @@ class HttpSource(Source):
         self._session = session
         self._bounds = bounds
         self._started: float | None = None
-        self._meter = Meter()
+        self.meter = Meter()
         self._received = 0
         self._hops: list[Hop] = []
         self._status: int | None = None
         self._media_type: str | None = None
-        self._etag: str | None = None
+        self.etag: str | None = None
         self._size_proof: Literal["content-range", "content-length", "read"] | None = None
         self._ranges: bool | None = None
         self._private = False
         self._body: _Body | None = None
+        self._bet: tuple[HttpSource, asyncio.Task[None]] | None = None
 
     async def fetch(self, spans: tuple[Span, ...]) -> None:
         """Ask for what is missing of the spans, one range after the other on the warm connection."""
         started = time.monotonic()
         self._started = self._started or started
-        token = METER.set(self._meter)
+        token = METER.set(self.meter)
         try:
+            if self.data.total is not None:  # the head alone did not do: now the tail is worth waiting for
+                await self._settle_bet()
             # The seam for fetching in parallel: the parts are independent once the first answer has told the size.
             for part in coalesce(hole for span in spans for hole in self.data.missing(span)):
                 await self._obtain(part)
         finally:
             METER.reset(token)
-            self._meter.seconds += time.monotonic() - started
+            self.meter.seconds += time.monotonic() - started
+
+    def bet_on_tail(self, size: int) -> None:
+        """Ask for the tail on a connection of its own, at once: two requests that share one trip."""
+        rival = HttpSource(self._reference, self._session, self._bounds)
+        self._bet = rival, asyncio.create_task(rival._suffix(size))
+
+    async def _settle_bet(self, *, wait: bool = True) -> None:
+        if self._bet is None:
+            return
+        (rival, task), self._bet = self._bet, None
+        if not wait:
+            task.cancel()
+        with contextlib.suppress(Undelivered, asyncio.CancelledError):
+            await task
+        await rival.aclose()
+        self.meter.join(rival.meter)
+        same = rival.data.total == self.data.total and rival.etag == self.etag
+        for span in rival.data.held if same else ():
+            self.data.add(span.start, rival.data.read(span.start, span.stop or 0))
 
     async def aclose(self) -> None:
-        """Close the stream of a server without ranges, if one is open."""
+        """Close what is open: the stream of a server without ranges, a bet on the tail that was not needed."""
+        await self._settle_bet(wait=False)
         body, self._body = self._body, None
         if body is not None:
             await body.aclose()
 
     def delivery(self, failure: Failure | None = None) -> Delivery:
         """How the medium came, so far."""
-        meter = self._meter
+        meter = self.meter
         return Delivery(
             reference=self._reference,
             final_url=self._url if self._hops or self._status is not None else None,
@@ -91,7 +114,7 @@ class HttpSource(Source):
             size_bytes=self.data.total,
             size_proof=self._size_proof,
             ranges=self._ranges,
-            etag=self._etag,
+            etag=self.etag,
             private=self._private,
             failure=failure,
             transfer=Transfer(
@@ -132,7 +155,7 @@ class HttpSource(Source):
     async def _range(self, span: Span) -> None:
         span = self._bounded(span)
         asked = {"Range": f"bytes={span.start}-{(span.stop or 0) - 1}"}
-        if self._ranges and (etag := headers.strong_etag(self._etag)):
+        if self._ranges and (etag := headers.strong_etag(self.etag)):
             asked["If-Range"] = etag
         response = await self._open(asked)
         if response.status_code not in {206, 416}:
@@ -153,6 +176,16 @@ class HttpSource(Source):
                 self._ranges = False  # it labels its ranges wrongly: the next request asks for none
         finally:
             await response.aclose()
+
+    async def _suffix(self, size: int) -> None:
+        """Bring the last `size` bytes, if the server knows such ranges."""
+        METER.set(self.meter)  # this task is the bet's alone
+        response = await self._open({"Range": f"bytes=-{size}"})
+        async with contextlib.aclosing(response):
+            part = headers.content_range(response.headers.get("content-range"))
+            if response.status_code == 206 and part is not None and part.span is not None:
+                self._describe(response, part.total, "content-range")
+                await self._take(response, part.span)
 
     def _bounded(self, span: Span) -> Span:
         """Cut a span whose end is not known yet to what the budget leaves; refuse one that is known to exceed it."""
@@ -239,9 +272,9 @@ class HttpSource(Source):
                 Failure(Cause.BAD_HTTP, f"the server encodes the file ({coding}) although it was asked not to")
             )
         etag = response.headers.get("etag")
-        if None not in (etag, self._etag) and etag != self._etag:
+        if None not in (etag, self.etag) and etag != self.etag:
             raise Undelivered(Failure(Cause.INCONSISTENT, "the file changed on the server between two answers"))
-        self._etag = self._etag or etag
+        self.etag = self.etag or etag
         self._media_type = headers.media_type(response.headers.get("content-type"))
         self._establish(total, proof)
 
@@ -283,15 +316,15 @@ class HttpSource(Source):
                 if self._hops
                 else Failure(Cause.INVALID_URL, f"the URL {fault.detail}")
             )
-        if self._meter.requests >= self._bounds.max_requests:
+        if self.meter.requests >= self._bounds.max_requests:
             raise Undelivered(Failure(Cause.BUDGET, f"the file needs more than {self._bounds.max_requests} requests"))
-        self._meter.requests += 1
-        self._meter.round_trips += 1
-        self._meter.ended = False
+        self.meter.requests += 1
+        self.meter.round_trips += 1
+        self.meter.ended = False
         try:
             response = await self._session.get(self._url, asked)
         except Exception as error:  # a server can make the library raise anything
-            raise Undelivered(failure_of(error, lost=self._meter.ended)) from error
+            raise Undelivered(failure_of(error, lost=self.meter.ended)) from error
         self._private |= _answered_privately(response)
         return response
 
@@ -300,7 +333,7 @@ class HttpSource(Source):
         try:
             chunk = await body.read()
         except Exception as error:
-            raise Undelivered(failure_of(error, lost=self._meter.ended)) from error
+            raise Undelivered(failure_of(error, lost=self.meter.ended)) from error
         self._received += len(chunk)
         return chunk
 

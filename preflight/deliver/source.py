@@ -59,6 +59,12 @@ class Source(ABC):
             Undelivered: they cannot be had; what came before the failure stays in `data`.
         """
 
+    def bet_on_tail(self, size: int) -> None:  # noqa: B027  (reading a local file's end costs no trip)
+        """Ask for the last `size` bytes beside the first fetch, where that saves a round trip.
+
+        It is a bet: where the tail cannot be had or is not needed, nothing is lost but its price.
+        """
+
     @abstractmethod
     def delivery(self, failure: Failure | None = None) -> Delivery:
         """How the medium came, so far."""

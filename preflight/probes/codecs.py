@@ -271,5 +271,17 @@ def prores(tag: bytes) -> Details:
     return Details(profile=_PRORES.get(tag), pixel_format=planar(chroma, depth), bit_depth=depth)
 
 
+_MPEG4_PROFILES = ("Simple", "Simple Scalable", "Core", "Main", "N-bit", "Scalable Texture", "Simple Face Animation",
+                   "Basic Animated Texture", "Hybrid", "Advanced Real Time Simple", "Core Scalable",
+                   "Advanced Coding Efficiency", "Advanced Core", "Advanced Scalable Texture", "Simple Studio",
+                   "Advanced Simple")  # fmt: skip
+
+
+def mpeg4_profile(frame: bytes) -> str | None:
+    """The profile in a visual object sequence header (ISO/IEC 14496-2 6.2.2), by libav's name."""
+    at = frame.find(b"\0\0\1\xb0")
+    return f"{_MPEG4_PROFILES[frame[at + 4] >> 4]} Profile" if 0 <= at < len(frame) - 4 else None
+
+
 PLAIN = Details(pixel_format="yuv420p", bit_depth=8)
 """VP8 and MPEG-4 Part 2: always 8 bits, 4:2:0."""

@@ -9,7 +9,7 @@ the file ends. A prefix of fragments alone proves no duration.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from preflight.deliver.sparse import Hole, Span
@@ -45,13 +45,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """From where to where a track goes, in ticks; `runs` are the samples that were seen on the way."""
+    """From where to where a track goes, in ticks."""
 
     start: int
     stop: int
     present: int
     """Where the samples end whose bytes are in the file: below `stop` when it is cut."""
-    runs: tuple[Run, ...] = ()
+    first: Run | None = None
+    """Its samples in the first fragment."""
 
 
 def extents(data: SparseBytes, movie: Movie, after_moov: int) -> dict[int, Extent] | None:
@@ -67,16 +68,16 @@ def extents(data: SparseBytes, movie: Movie, after_moov: int) -> dict[int, Exten
         first = header(data, position) if data.total is None or position < data.total else None
     if first is None:
         return None
-    if indexed:
-        return indexed
     runs = {run.track: run for run in read_moof(data, first, movie)}
+    if indexed:
+        return {number: replace(extent, first=runs.get(number)) for number, extent in indexed.items()}
     starts = {number: min(start for start, _ in run.spans) for number, run in runs.items() if run.spans}
     last = _last_runs(data, movie, first, set(starts))
     assert data.total is not None
     found: dict[int, Extent] = {}
     for number, start in starts.items():
         stop = max(stop for _, stop in last[number].spans)
-        found[number] = Extent(start, stop, last[number].shown_until(data.total), (runs[number], last[number]))
+        found[number] = Extent(start, stop, last[number].shown_until(data.total), runs[number])
     return found
 
 

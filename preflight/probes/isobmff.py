@@ -16,10 +16,10 @@ from preflight.facts import Durations
 from preflight.probes import codecs
 from preflight.probes.boxes import Box, Malformed, TooComplex, children, header, unpack
 from preflight.probes.codecs import Details
-from preflight.probes.fragments import Extent, Run, extents
+from preflight.probes.fragments import Extent, extents
 from preflight.probes.movie import MAX_MOOV_BYTES, Movie, Track, parse_movie
 from preflight.probes.structure import Structure
-from preflight.probes.timeline import Timeline, apply_edits, is_variable, timeline
+from preflight.probes.timeline import Timeline, apply_edits, is_variable, timeline, usual_gap
 
 if TYPE_CHECKING:
     from preflight.deliver.sparse import SparseBytes
@@ -225,6 +225,7 @@ def _with_fragments(structure: Structure, movie: Movie, data: SparseBytes, layou
     sounds = [lines[track.id] for track in movie.of(b"soun")]
     sound = next((line for line in sounds if line), None)
     start = min(line.start for line in known)
+    beat, timescale = _first_run(movie, structure, found)
     return replace(
         structure,
         durations=Durations(
@@ -237,8 +238,8 @@ def _with_fragments(structure: Structure, movie: Movie, data: SparseBytes, layou
         start_offset=picture.start - start if picture else None,
         truncated=any(extent.present < extent.stop for extent in found.values()),
         frames=None,
-        variable_frame_rate=_variable(movie, structure, found),
-        frame_rate=_rate(movie, structure, found),
+        variable_frame_rate=is_variable(beat),
+        frame_rate=Fraction(timescale, usual_gap(beat)) if usual_gap(beat) else None,
         unknown={"frames": "the fragments between the first and the last were not read"},
     )
 
@@ -262,22 +263,13 @@ def _present(structure: Structure, movie: Movie, found: dict[int, Extent], pictu
     return picture.duration - Fraction(extent.stop - extent.present, track.timescale)
 
 
-def _runs(movie: Movie, structure: Structure, found: dict[int, Extent]) -> tuple[list[Run], int]:
+def _first_run(movie: Movie, structure: Structure, found: dict[int, Extent]) -> tuple[list[int], int]:
+    """When the frames of the first fragment are shown, in ticks, and the ticks of a second."""
     track = next((track for track in movie.tracks if track.id == structure.video_id), None)
     extent = found.get(track.id) if track else None
-    return (list(extent.runs) if extent else []), (track.timescale if track else 1)
-
-
-def _variable(movie: Movie, structure: Structure, found: dict[int, Extent]) -> bool | None:
-    beats = [is_variable([start for start, _ in run.spans]) for run in _runs(movie, structure, found)[0]]
-    return any(beats) if beats and None not in beats else None
-
-
-def _rate(movie: Movie, structure: Structure, found: dict[int, Extent]) -> Fraction | None:
-    runs, timescale = _runs(movie, structure, found)
-    spans = [span for run in runs for span in run.spans]
-    ticks = sum(stop - start for start, stop in spans)
-    return Fraction(len(spans) * timescale, ticks) if ticks > 0 else None
+    if track is None or extent is None or extent.first is None:
+        return [], 1
+    return sorted(start for start, _ in extent.first.spans), track.timescale
 
 
 def _open_ended(structure: Structure, reason: str) -> Structure:

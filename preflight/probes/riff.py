@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from preflight.deliver.sparse import SparseBytes
 
 MAX_HEADER_BYTES = 1 << 20
+#: Chunks between the header and the first frame.
+MAX_CHUNKS = 16
 _MPEG4 = frozenset({b"FMP4", b"XVID", b"DIVX", b"DX50", b"MP4V"})
 
 
@@ -41,7 +43,7 @@ def read_avi(data: SparseBytes) -> Structure:
         truncated=None if data.total is None or riff_size in (0, 0xFFFFFFFF) else riff_size + 8 > data.total,
         encrypted=False,
     )
-    return _streams(structure, header)
+    return _with_profile(_streams(structure, header), data, header_stop)
 
 
 def _exact(data: SparseBytes, start: int, stop: int) -> bytes:
@@ -71,6 +73,23 @@ def _streams(structure: Structure, header: bytes) -> Structure:
         variable_frame_rate=False,
         unknown={"frames": "the count in an AVI header is often one off"},
     )
+
+
+def _with_profile(structure: Structure, data: SparseBytes, position: int) -> Structure:
+    """MPEG-4 states its profile only in its first frame."""
+    if structure.details is not codecs.PLAIN:
+        return structure
+    for _ in range(MAX_CHUNKS):
+        head = data.read(position, position + 12)
+        if len(head) < 12:
+            break
+        kind, size = struct.unpack_from("<4sI", head)
+        if kind[2:] in (b"dc", b"db"):  # a frame: its stream's number, then "compressed" or "bitmap"
+            frame = data.read(position + 8, position + 40)
+            return replace(structure, details=replace(codecs.PLAIN, profile=codecs.mpeg4_profile(frame)))
+        inside = kind == b"LIST" and head[8:] in (b"movi", b"rec ")
+        position += 12 if inside else 8 + size + size % 2
+    return structure
 
 
 def _find_all(raw: bytes, name: bytes) -> list[int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,10 +80,18 @@ def is_variable(times: Sequence[int]) -> bool | None:
 
     Rounding to a tick is not unevenness, nor is a single odd gap: muxers leave one where a fragment begins.
     """
-    ordered = sorted(times)
-    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ordered))
+    usual, gaps = usual_gap(times), _gaps(times)
     if len(gaps) < 2:
         return None
-    usual = gaps[len(gaps) // 2]
     odd = sum(abs(gap - usual) > max(1, usual // 50) for gap in gaps)
     return odd > max(1, len(gaps) // 100)
+
+
+def usual_gap(times: Sequence[int]) -> int:
+    """The median distance of neighbouring frames; 0 with fewer than two."""
+    gaps = sorted(_gaps(times))
+    return gaps[len(gaps) // 2] if gaps else 0
+
+
+def _gaps(times: Sequence[int]) -> list[int]:
+    return [later - earlier for earlier, later in pairwise(sorted(times))]
