@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from preflight.report import Estimate, Finding, MediaReport, NotEvaluated, Report
     from preflight.request import GenerationRequest
 
-    __version__: str
+__version__ = "0.1.0"
 
 _HOMES = {
     "preflight.api": ("AsyncPreflight", "Preflight", "acheck", "aprobe", "check", "probe"),
@@ -61,8 +61,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("preflight")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'preflight' has no attribute {name!r}")
     # `check` names a function here and a module of the pipeline: what is promised is the function.

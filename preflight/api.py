@@ -2,36 +2,40 @@
 
 There is one implementation, and it is asynchronous. The synchronous API runs it on an event loop of its own in a
 thread of its own, so it also works where the caller is inside a running loop.
+
+This is also the one place that hides start-up behind the network. `Preflight(expect=…)` names media that a check will
+ask for: the loop's thread fetches their first bytes while the caller's thread still imports what comes after them.
 """
+
+# ruff: noqa: PLC0415  (see above: what is not needed to send the first packet is imported later)
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from preflight.deliver.client import Bounds, Client
+from preflight.deliver.client import Client
+from preflight.deliver.url import is_url
 from preflight.errors import UsageError
-from preflight.pipeline import Settings, inspect, run
-from preflight.probes import probe as probe_bytes
-from preflight.profiles import DEFAULT, Profile, load_profile
-from preflight.report import MediaReport, Report, media_report
-from preflight.rules import require_known
+from preflight.settings import AllOptions, Options, bounds_of, settings_of, tail_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping
-    from decimal import Decimal
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from preflight.deliver.sparse import SparseBytes
     from preflight.facts import NeedSpans, Outcome
+    from preflight.profiles import Profile
+    from preflight.report import MediaReport, Report
     from preflight.request import GenerationRequest
 
 T = TypeVar("T")
 
 
 async def _probe_in_thread(data: SparseBytes) -> Outcome | NeedSpans:
+    from preflight.probes import probe as probe_bytes
+
     return await asyncio.to_thread(probe_bytes, data)
 
 
@@ -42,9 +46,10 @@ class AsyncPreflight:
         profile: a built-in profile's name, the path of a profile file, or a `Profile`.
         ignore: rule ids that are not to be reported.
         allow_private: fetch from private and loopback addresses too (development); never from metadata services.
-        timeout: seconds for each medium, everything included.
-        max_bytes: bytes that may be received for each medium.
-        price: money per billed second, in whatever currency; over the profile's tariff.
+        timeout: seconds for each medium, everything included (20).
+        max_bytes: bytes that may be received for each medium (8 MiB).
+        price: money per billed second, in whatever currency, over the profile's tariff: a `Decimal`, an int or a
+            string; a float is no exact amount.
         speculate: ask for a video's last 11 KB beside its first, on a second connection: a round trip less where the
             index stands at the end, 11 KB more everywhere else.
 
@@ -54,65 +59,109 @@ class AsyncPreflight:
     """
 
     def __init__(
-        self,
-        profile: str | Path | Profile = DEFAULT,
-        *,
-        ignore: Iterable[str] = (),
-        allow_private: bool = False,
-        timeout: float = 20.0,
-        max_bytes: int = Bounds.max_bytes,
-        price: Decimal | None = None,
-        speculate: bool = False,
+        self, profile: str | Path | Profile = "xcompute", *, _client: Client | None = None, **options: Unpack[Options]
     ) -> None:
-        if timeout <= 0 or max_bytes <= 0:
-            raise UsageError("timeout and max_bytes must be above zero")
-        if price is not None and not price > 0:
-            raise UsageError("price must be above zero")
-        loaded = profile if isinstance(profile, Profile) else load_profile(profile)
-        ignored = frozenset(ignore)
-        require_known(ignored, "ignore")
-        require_known(loaded.severities, "give a severity")
-        self._settings = Settings(loaded, ignored, price, timeout, speculate)
-        self._client = Client(Bounds(max_bytes=max_bytes, allow_private=allow_private, timeout=timeout))
+        self._client = _client or Client(bounds_of(options))
+        self._settings = settings_of(profile, options)
 
     async def check(self, payload: Mapping[str, object] | GenerationRequest) -> Report:
         """Judge one request; whatever is wrong with it, its media or their servers is in the report."""
+        from preflight.pipeline import run
+
         return await run(payload, self._client, _probe_in_thread, self._settings)
 
-    async def probe(self, reference: str) -> MediaReport:
+    async def probe(self, reference: str | Path) -> MediaReport:
         """The facts of one medium, by URL or local path, unjudged."""
-        return media_report(await inspect("video", reference, self._client, _probe_in_thread, self._settings))
+        from preflight.pipeline import inspect
+        from preflight.report import media_report
+
+        return media_report(await inspect("video", str(reference), self._client, _probe_in_thread, self._settings))
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.__aexit__(kind, error, trace)
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.__aexit__(*_)
 
 
 class Preflight:
-    """`AsyncPreflight` for synchronous code: the same arguments, the same answers; a context manager."""
+    """`AsyncPreflight` for synchronous code: the same arguments, the same answers; a context manager.
 
-    def __init__(self, profile: str | Path | Profile = DEFAULT, **options: Any) -> None:
-        self._inner = AsyncPreflight(profile, **options)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+    `expect` holds what a check will be called with (`image_url`, `video_url`): their first bytes are asked for at
+    once, while the rest of preflight is still loading. Values that are no URLs are ignored.
+    """
+
+    def __init__(
+        self,
+        profile: str | Path | Profile = "xcompute",
+        *,
+        expect: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self._loop = _LoopThread()
+        client = Client(bounds_of(options))
+        if expect:
+            self._loop.start()
+            self._loop.soon(lambda: _begin(client, expect, tail_of(options)))
+        try:
+            self._inner = AsyncPreflight(profile, _client=client, **options)
+        except BaseException:
+            self._loop.stop(client)
+            raise
 
     def check(self, payload: Mapping[str, object] | GenerationRequest) -> Report:
         """See `AsyncPreflight.check`."""
-        return self._call(self._inner.check(payload))
+        _load_pipeline()
+        return self._loop.call(self._inner.check(payload))
 
-    def probe(self, reference: str) -> MediaReport:
+    def probe(self, reference: str | Path) -> MediaReport:
         """See `AsyncPreflight.probe`."""
-        return self._call(self._inner.probe(reference))
+        _load_pipeline()
+        return self._loop.call(self._inner.probe(reference))
 
-    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def __enter__(self) -> Self:
+        self._loop.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.stop(self._inner._client)  # noqa: SLF001  (one class in two colours)
+
+
+def _load_pipeline() -> None:
+    import preflight.pipeline  # noqa: F401
+
+
+def _begin(client: Client, expected: Mapping[str, object], tail: int) -> None:
+    for name, end in (("image_url", 0), ("video_url", tail)):
+        reference = expected.get(name)
+        if isinstance(reference, str) and is_url(reference):
+            client.begin(reference, tail=end)
+
+
+class _LoopThread:
+    """An event loop in a daemon thread of its own, between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        if self._loop is None:
+            self._loop, self._stopped = asyncio.new_event_loop(), False
+            self._thread = threading.Thread(target=self._loop.run_forever, name="preflight", daemon=True)
+            self._thread.start()
+
+    def soon(self, work: Any) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(work)
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:
             coroutine.close()
-            raise UsageError("use Preflight as a context manager: with preflight.Preflight() as pf: …")
+            ended = "its with block has ended" if self._stopped else "it is a context manager"
+            raise UsageError(f"Preflight is not open: {ended} (with preflight.Preflight() as pf: …)")
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
@@ -120,51 +169,46 @@ class Preflight:
             future.cancel()
             raise
 
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="preflight", daemon=True)
-        self._thread.start()
-        self._call(self._inner.__aenter__())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._loop is not None
-        assert self._thread is not None
-        self._call(self._shut_down())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._loop = None
-
-    async def _shut_down(self) -> None:
-        me = asyncio.current_task()
-        rest = [task for task in asyncio.all_tasks() if task is not me]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        await self._inner.__aexit__(None, None, None)
-        await asyncio.get_running_loop().shutdown_default_executor()
+    def stop(self, client: Client) -> None:
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        self.call(_wind_up(client))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        self._loop, self._stopped = None, True
 
 
-async def acheck(payload: Mapping[str, object] | GenerationRequest, **options: Any) -> Report:
+async def _wind_up(client: Client) -> None:
+    me = asyncio.current_task()
+    rest = [task for task in asyncio.all_tasks() if task is not me]
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    await client.__aexit__(None, None, None)
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def acheck(payload: Mapping[str, object] | GenerationRequest, **options: Unpack[AllOptions]) -> Report:
     """Check one request. The options are those of `AsyncPreflight`."""
     async with AsyncPreflight(**options) as preflight:
         return await preflight.check(payload)
 
 
-async def aprobe(reference: str, **options: Any) -> MediaReport:
+async def aprobe(reference: str | Path, **options: Unpack[AllOptions]) -> MediaReport:
     """Probe one medium. The options are those of `AsyncPreflight`."""
     async with AsyncPreflight(**options) as preflight:
         return await preflight.probe(reference)
 
 
-def check(payload: Mapping[str, object] | GenerationRequest, **options: Any) -> Report:
+def check(payload: Mapping[str, object] | GenerationRequest, **options: Unpack[AllOptions]) -> Report:
     """Check one request, also inside a running loop. The options are those of `AsyncPreflight`."""
     with Preflight(**options) as preflight:
         return preflight.check(payload)
 
 
-def probe(reference: str, **options: Any) -> MediaReport:
+def probe(reference: str | Path, **options: Unpack[AllOptions]) -> MediaReport:
     """Probe one medium, also inside a running loop. The options are those of `AsyncPreflight`."""
     with Preflight(**options) as preflight:
         return preflight.probe(reference)

@@ -38,6 +38,9 @@ class PreflightFailed(PreflightError):
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        errors = [finding.message for finding in report.findings if finding.severity == "error"]
-        reasons = [f"{item.rule}: {item.reason}" for item in report.not_evaluated]
-        super().__init__(f"verdict {report.verdict}: " + ("; ".join(errors or reasons) or "see the report"))
+        for severity in ("error", "warning"):
+            if told := [f"{found.rule}: {found.message}" for found in report.findings if found.severity == severity]:
+                break
+        else:
+            told = list(dict.fromkeys(item.reason for item in report.not_evaluated if item.decisive))
+        super().__init__(f"verdict {report.verdict}: " + " ".join(told))

@@ -5,40 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from preflight.deliver.client import Client, Source, Undelivered
+from preflight.deliver.source import FLIGHT_BYTES
 from preflight.deliver.sparse import Span, SparseBytes
 from preflight.estimate import estimate
 from preflight.facts import Cause, Failure, Kind, Medium, NeedSpans, NotMedia, Outcome
-from preflight.probes import HEAD_BYTES
 from preflight.report import Report, build_report
 from preflight.request import GenerationRequest, read_request
 from preflight.rules import judge
 from preflight.rules.model import Case
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
-    from preflight.profiles import Profile
     from preflight.request import ReadRequest
+    from preflight.settings import Settings
 
 #: Bytes in, facts (or a request for more bytes) out. The seam at which a worker process may sit.
 Prober = Callable[[SparseBytes], Awaitable[Outcome | NeedSpans]]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a caller may choose. Seconds and bytes are per medium; both media of a request travel at once."""
-
-    profile: Profile
-    ignore: frozenset[str] = frozenset()
-    price: Decimal | None = None
-    timeout: float = 20.0
-    speculate: bool = False
-    """Ask for a video's end beside its beginning: a trip less where the index is there, 11 KB more everywhere."""
 
 
 async def run(
@@ -70,8 +55,8 @@ async def inspect(kind: Kind, reference: str, client: Client, prober: Prober, se
     async with client.source(reference) as source:
         try:
             async with asyncio.timeout(settings.timeout):
-                if settings.speculate and kind == "video":
-                    source.bet_on_tail(HEAD_BYTES)
+                if settings.tail and kind == "video":
+                    source.bet_on_tail(settings.tail)
                 outcome = await _probe_as_needed(source, prober)
         except Undelivered as stop:
             return Medium(kind, source.delivery(stop.failure), None)
@@ -82,7 +67,7 @@ async def inspect(kind: Kind, reference: str, client: Client, prober: Prober, se
 
 
 async def _probe_as_needed(source: Source, prober: Prober) -> Outcome:
-    wanted: tuple[Span, ...] = (Span(0, HEAD_BYTES),)
+    wanted: tuple[Span, ...] = (Span(0, FLIGHT_BYTES),)
     while True:
         await source.fetch(wanted)
         answer = await prober(source.data)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from preflight.deliver.source import FLIGHT_BYTES
 from preflight.deliver.sparse import Span, SparseBytes
 from preflight.facts import NeedSpans, Outcome
-from preflight.probes import HEAD_BYTES, probe
+from preflight.probes import probe
 
 #: More trips than any file may need; a probe that wants more is in a loop.
 MOST_ROUNDS = 24
@@ -25,7 +26,7 @@ def feed(data: bytes, *, total: int | None = -1) -> Fed:
     """Feed a file sparsely. `total=None` hides its size until its last byte was asked for."""
     known = len(data) if total == -1 else total
     sparse = SparseBytes(known)
-    wanted: tuple[Span, ...] = (Span(0, HEAD_BYTES),)
+    wanted: tuple[Span, ...] = (Span(0, FLIGHT_BYTES),)
     for rounds in range(1, MOST_ROUNDS):
         for span in wanted:
             stop = len(data) if span.stop is None else min(span.stop, len(data))

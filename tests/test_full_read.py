@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from fractions import Fraction
 from statistics import median
 
@@ -83,7 +84,7 @@ def beat(data: bytes) -> Fraction:
                 frames.append(frame.pts * frame.time_base)
         except av.error.InvalidDataError:
             pass  # the cut frame of a truncated file
-    return 1 / median(later - earlier for earlier, later in zip(frames, frames[1:], strict=False))
+    return 1 / median(later - earlier for earlier, later in itertools.pairwise(frames))
 
 
 @pytest.mark.parametrize("row", OPEN, ids=lambda row: row.name)

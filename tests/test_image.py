@@ -10,9 +10,10 @@ from hashlib import shake_128
 import pytest
 from PIL import Image
 
+from preflight.deliver.source import FLIGHT_BYTES
 from preflight.deliver.sparse import Hole, Span, SparseBytes
 from preflight.facts import ImageFacts, NotMedia, Refusal
-from preflight.probes import HEAD_BYTES, pillow
+from preflight.probes import pillow
 from preflight.probes.image import _DECODED_BYTES, probe_image
 from preflight.probes.sniff import Sniffed, sniff
 from tests.pictures import (
@@ -141,7 +142,7 @@ def test_bit_depth_is_that_of_one_channel(name: str, depth: int) -> None:
 # --------------------------------------------------------------------------------------- bytes and trips
 
 
-@pytest.mark.parametrize("name", [name for name, blob in WRITTEN.items() if len(blob) <= HEAD_BYTES])
+@pytest.mark.parametrize("name", [name for name, blob in WRITTEN.items() if len(blob) <= FLIGHT_BYTES])
 def test_a_small_file_needs_nothing_after_the_head(name: str) -> None:
     """Everything is here already."""
     assert probe_sparse(WRITTEN[name]).asked == []
@@ -165,7 +166,7 @@ def test_a_small_file_needs_nothing_after_the_head(name: str) -> None:
 )
 def test_a_large_file_costs_a_few_small_reads(name: str, trips: int, most: int) -> None:
     """Profiles and pixels are hopped over; only the end, or a directory there, is fetched."""
-    assert len(WRITTEN[name]) > HEAD_BYTES
+    assert len(WRITTEN[name]) > FLIGHT_BYTES
     probed = probe_sparse(WRITTEN[name])
     assert len(probed.asked) <= trips
     assert probed.fetched <= most
@@ -173,15 +174,15 @@ def test_a_large_file_costs_a_few_small_reads(name: str, trips: int, most: int) 
 
 def test_what_counts_as_small_is_what_the_first_request_brings() -> None:
     """Otherwise decoding a small picture would cost a trip of its own."""
-    assert _DECODED_BYTES <= HEAD_BYTES
+    assert _DECODED_BYTES <= FLIGHT_BYTES
 
 
 def test_the_end_is_not_asked_for_where_the_caller_cannot_have_it() -> None:
     """Without a tail the other facts stand, and truncation is unknown, not denied."""
     blob = WRITTEN["jpeg-large"]
     data = SparseBytes(len(blob))
-    data.add(0, blob[:HEAD_BYTES])
-    facts = probe_image(data, sniff(blob[:HEAD_BYTES], len(blob)), tail=False)
+    data.add(0, blob[:FLIGHT_BYTES])
+    facts = probe_image(data, sniff(blob[:FLIGHT_BYTES], len(blob)), tail=False)
     assert isinstance(facts, ImageFacts)
     assert (facts.width, facts.truncated) == (400, None)
     assert [item.fact for item in facts.unknown] == ["truncated"]
@@ -555,8 +556,8 @@ def test_a_hole_names_missing_bytes_only_inside_the_file() -> None:
     """Delivery must never be asked for what cannot be."""
     blob = WRITTEN["jpeg-large-profile"]
     data = SparseBytes(len(blob))
-    data.add(0, blob[:HEAD_BYTES])
+    data.add(0, blob[:FLIGHT_BYTES])
     with pytest.raises(Hole) as hole:
-        probe_image(data, sniff(blob[:HEAD_BYTES], len(blob)))
+        probe_image(data, sniff(blob[:FLIGHT_BYTES], len(blob)))
     assert hole.value.span.stop is not None
     assert data.missing(hole.value.span) == (Span(hole.value.span.start, hole.value.span.stop),)

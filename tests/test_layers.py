@@ -32,6 +32,7 @@ ROWS = (
     ("preflight.estimate",),
     ("preflight.report",),
     ("preflight.render",),
+    ("preflight.settings",),
     ("preflight.pipeline",),
     ("preflight.api",),
     ("preflight.demo",),
@@ -86,7 +87,9 @@ def _imports(module: str, path: Path) -> Iterator[Import]:
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}:{node.lineno}: relative imports hide the layer"
-            targets = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [alias.name for alias in node.names]
+            assert node.module
+            targets = [node.module if name == "__version__" else f"{node.module}.{name}" for name in names]
         else:
             continue
         for target in targets:

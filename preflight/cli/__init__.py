@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from preflight import __version__
 from preflight.cli.output import OutputLost, say
 from preflight.errors import UsageError
 from preflight.findings import ExitCode
@@ -82,7 +83,7 @@ Exit codes: 0 pass or warn, 1 fail, 2 wrong usage, 3 unknown, 70 a crash of ours
 Completion: eval "$(_PREFLIGHT_COMPLETE=bash_source preflight)"   (or zsh_source, fish_source)
 """,
 )
-@click.version_option(package_name="preflight", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def group() -> None:
     """Know what the provider will say, and what it will bill, before you submit.
 

@@ -94,6 +94,7 @@ def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
             allow_private=allow_private,
             timeout=timeout,
             speculate=speculate,
+            expect=payload,
             **{name: value for name, value in chosen.items() if value is not None},
         ) as preflight:
             report = preflight.check(payload)

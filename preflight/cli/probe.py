@@ -50,7 +50,10 @@ def probe(  # noqa: PLR0913, PLR0917  (one parameter for each option)
 
     limits: dict[str, Any] = {} if max_bytes is None else {"max_bytes": max_bytes}
     codes = set()
-    with Preflight(allow_private=allow_private, timeout=timeout, speculate=speculate, **limits) as preflight:
+    first = {"video_url": references[0]}
+    with Preflight(
+        allow_private=allow_private, timeout=timeout, speculate=speculate, expect=first, **limits
+    ) as preflight:
         for number, reference in enumerate(references):
             with output.status("fetching …", shown=not quiet):
                 report = preflight.probe(reference)

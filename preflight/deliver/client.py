@@ -26,17 +26,29 @@ class Client:
         self._bounds = bounds or Bounds()
         self._authorities = authorities
         self._session: Session | None = None
+        self._begun: dict[str, Source] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for source in self._begun.values():
+            await source.aclose()
         session, self._session = self._session, None
         if session is not None:
             await session.aclose()
 
+    def begin(self, reference: str, *, tail: int = 0) -> None:
+        """Ask for a medium's first bytes (and its last `tail` ones) now; `source(reference)` carries on from there."""
+        source = self._begun[reference] = self.source(reference)
+        source.begin()
+        if tail:
+            source.bet_on_tail(tail)
+
     def source(self, reference: str) -> Source:
-        """The source of a URL, or of a local path. Nothing is opened before its first fetch."""
+        """The source of a URL, or of a local path. Nothing is opened before its first fetch, or `begin`."""
+        if reference in self._begun:
+            return self._begun.pop(reference)
         if not is_url(reference):
             return FileSource(reference, self._bounds)
         # Imported here: the HTTP library costs more than everything else, and a local file does not need it.

@@ -20,7 +20,7 @@ from preflight.deliver import headers
 from preflight.deliver.address import address_fault
 from preflight.deliver.backend import METER, Meter
 from preflight.deliver.failure import RETRIED, failure_of, status_failure
-from preflight.deliver.source import Bounds, Source, Undelivered, coalesce
+from preflight.deliver.source import FLIGHT_BYTES, Bounds, Source, Undelivered, coalesce
 from preflight.deliver.sparse import Span
 from preflight.deliver.url import url_fault
 from preflight.facts import Cause, Delivery, Failure, Hop, Transfer
@@ -59,10 +59,13 @@ class HttpSource(Source):
         self._ranges: bool | None = None
         self._private = False
         self._body: _Body | None = None
+        self._beginning: asyncio.Task[None] | None = None
         self._bet: tuple[HttpSource, asyncio.Task[None]] | None = None
 
     async def fetch(self, spans: tuple[Span, ...]) -> None:
         """Ask for what is missing of the spans, one range after the other on the warm connection."""
+        if asyncio.current_task() is not self._beginning:
+            await self._take_over()
         started = time.monotonic()
         self._started = self._started or started
         token = METER.set(self.meter)
@@ -76,8 +79,19 @@ class HttpSource(Source):
             METER.reset(token)
             self.meter.seconds += time.monotonic() - started
 
+    def begin(self) -> None:
+        """Start the first fetch in a task of its own."""
+        self._beginning = asyncio.create_task(self.fetch((Span(0, FLIGHT_BYTES),)))
+
+    async def _take_over(self) -> None:
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None:
+            await beginning
+
     def bet_on_tail(self, size: int) -> None:
         """Ask for the tail on a connection of its own, at once: two requests that share one trip."""
+        if self._bet is not None:
+            return
         rival = HttpSource(self._reference, self._session, self._bounds)
         self._bet = rival, asyncio.create_task(rival._suffix(size))
 
@@ -97,6 +111,10 @@ class HttpSource(Source):
 
     async def aclose(self) -> None:
         """Close what is open: the stream of a server without ranges, a bet on the tail that was not needed."""
+        if self._beginning is not None:
+            self._beginning.cancel()
+            with contextlib.suppress(Undelivered, asyncio.CancelledError):
+                await self._take_over()
         await self._settle_bet(wait=False)
         body, self._body = self._body, None
         if body is not None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from preflight.facts import Delivery, Failure
 
+#: The first look at a file. One TCP flight carries it, TLS and headers included: more costs a round trip.
+FLIGHT_BYTES = 11264
 #: Two spans that are closer than this are one request: the gap costs less than the round trip.
 CLOSE_BYTES = 4096
 
@@ -59,10 +61,13 @@ class Source(ABC):
             Undelivered: they cannot be had; what came before the failure stays in `data`.
         """
 
+    def begin(self) -> None:  # noqa: B027  (a local file has no first trip to be early for)
+        """Start the first fetch, of one flight, before anybody waits for it; the next fetch takes it over."""
+
     def bet_on_tail(self, size: int) -> None:  # noqa: B027  (reading a local file's end costs no trip)
         """Ask for the last `size` bytes beside the first fetch, where that saves a round trip.
 
-        It is a bet: where the tail cannot be had or is not needed, nothing is lost but its price.
+        It is a bet: where the tail cannot be had or is not needed, nothing is lost but its price. A second bet is none.
         """
 
     @abstractmethod

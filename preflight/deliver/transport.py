@@ -7,9 +7,9 @@ redirect's target before anybody judged it, and logs whole URLs. What the provid
 from __future__ import annotations
 
 import logging
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from preflight import __version__
 from preflight.deliver.backend import METER, GuardedBackend, Resolver
 from preflight.deliver.library import httpcore, httpx
 
@@ -34,7 +34,7 @@ class Session:
         self._transport = _Transport(backend, authorities)
         self._extensions = {"timeout": timeout.as_dict()}
         self._headers = {
-            "User-Agent": f"preflight/{version('preflight')}",
+            "User-Agent": f"preflight/{__version__}",
             "Accept": "*/*",
             "Accept-Encoding": "identity",  # in a compressed answer the positions of bytes would mean nothing
         }

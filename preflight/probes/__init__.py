@@ -6,24 +6,20 @@ needs; deliver fetches those and it runs again.
 
 from __future__ import annotations
 
-from preflight.deliver.sparse import Hole, Span, SparseBytes
+from preflight.deliver.source import FLIGHT_BYTES
+from preflight.deliver.sparse import Hole, SparseBytes
 from preflight.facts import NeedSpans, NotMedia, Outcome
 from preflight.probes.image import probe_image
 from preflight.probes.mpegts import Holes
 from preflight.probes.sniff import sniff
 from preflight.probes.video import probe_video
 
-#: The first look at a file. One TCP flight carries it, TLS and headers included: more costs a round trip.
-HEAD_BYTES = 11264
-
 
 def probe(data: SparseBytes) -> Outcome | NeedSpans:
     """The facts of the bytes that are here, or the spans that are missing."""
     try:
-        head = data.read(0, HEAD_BYTES)
+        head = data.read(0, FLIGHT_BYTES)
     except Hole as hole:
-        if data.total is None and len(data) and not data.missing(Span(0, len(data))):
-            return NeedSpans((hole.span,))
         return NeedSpans((hole.span,))
     sniffed = sniff(head, data.total)
     if sniffed.refusal is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
 
+from preflight import __version__
 from preflight.deliver.url import redact
 from preflight.facts import ImageFacts, NotMedia, VideoFacts
 from preflight.findings import verdict_of
 from preflight.printable import clean, clean_lines
+from preflight.probes.pillow import version as pillow_version
 from preflight.redaction import redact_urls
 from preflight.report.wire import (
     Audio,
@@ -253,17 +253,10 @@ def _estimate(found: estimates.Estimate) -> Estimate:
 def _tool(medium: facts.Medium | None) -> Tool:
     libav = sys.modules.get("preflight.probes.libav") if medium and isinstance(medium.outcome, VideoFacts) else None
     return Tool(
-        version=_installed("preflight") or "unknown",
+        version=__version__,
         ffmpeg=libav.versions() if libav else None,
-        pillow=_installed("pillow"),
+        pillow=pillow_version(),
     )
-
-
-def _installed(distribution: str) -> str | None:
-    try:
-        return installed_version(distribution)
-    except PackageNotFoundError:
-        return None
 
 
 def _url(reference: str) -> str:

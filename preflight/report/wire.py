@@ -24,7 +24,11 @@ Scalar = str | int | float | bool | None
 
 class _Wire(BaseModel):
     model_config = ConfigDict(
-        frozen=True, serialize_by_alias=True, validate_by_name=True, json_schema_serialization_defaults_required=True
+        frozen=True,
+        serialize_by_alias=True,
+        validate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+        defer_build=True,  # at the first report, as one schema: a command that makes none does not pay for it
     )
 
 
