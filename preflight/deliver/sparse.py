@@ -29,6 +29,14 @@ class Hole(Exception):
         super().__init__(f"bytes {span.start}-{span.stop} are not here")
 
 
+class Holes(Exception):
+    """Several ranges are wanted at once."""
+
+    def __init__(self, spans: tuple[Span, ...]) -> None:
+        self.spans = spans
+        super().__init__(f"{len(spans)} spans are not here")
+
+
 class SparseBytes:
     """A growing set of spans of one file. The only mutable value of a check; one inspection owns it.
 

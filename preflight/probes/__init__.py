@@ -7,10 +7,9 @@ needs; deliver fetches those and it runs again.
 from __future__ import annotations
 
 from preflight.deliver.source import FLIGHT_BYTES
-from preflight.deliver.sparse import Hole, SparseBytes
+from preflight.deliver.sparse import Hole, Holes, SparseBytes
 from preflight.facts import NeedSpans, NotMedia, Outcome
 from preflight.probes.image import probe_image
-from preflight.probes.mpegts import Holes
 from preflight.probes.sniff import sniff
 from preflight.probes.video import probe_video
 

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from preflight.deliver.sparse import Hole, Span
+from preflight.deliver.sparse import Hole, Holes, Span
 from preflight.probes.boxes import Box, Malformed, child, children, header, unpack
 
 if TYPE_CHECKING:
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 #: A first look at the end: enough for `mfra` of a long clip, one TCP flight.
 TAIL_BYTES = 11264
 MAX_TAIL_BYTES = 8 << 20
+#: What a fragment's header usually fits in.
+FRAGMENT_BYTES = 4096
+#: A guess reaches this part of a usual fragment beyond where the last one should begin.
+GUESS_SLACK = 32
+#: With fewer fragments than this a guess would be most of a fragment wide.
+FEW = 4
+#: Fragments that a guess may be followed by.
+MAX_HOPS = 3
 MAX_MOOF_BYTES = 4 << 20
 #: Samples of a run that states nothing per sample.
 MAX_RUN = 100_000
@@ -147,7 +155,8 @@ def _traf(raw: bytes, traf: Box, moof_start: int, position: int, defaults: dict[
     if tfhd is None or tfdt is None:
         raise Malformed("a fragment without its track or its time")
     number, base, usual = _track_header(raw, tfhd, moof_start, defaults)
-    (clock,) = unpack(">Q" if raw[tfdt.body] else ">I", raw, tfdt, 4)
+    (version,) = unpack(">B", raw, tfdt)
+    (clock,) = unpack(">Q" if version else ">I", raw, tfdt, 4)
     spans: list[tuple[int, int]] = []
     ends: list[int] = []
     for trun in (part for part in children(raw, traf.body, traf.stop) if part.kind == b"trun"):
@@ -202,8 +211,12 @@ def _last_runs(data: SparseBytes, movie: Movie, first: Box, tracks: set[int]) ->
     """The last fragment's run of each track."""
     if data.total is None:  # a stream without length: its end is its last byte
         raise Hole(Span(first.stop, None))
-    pointed = _by_mfra(data)
-    starts = pointed if pointed is not None else _by_scan(data, first)
+    starts = _by_mfra(data) or _by_tail(data) or _by_guess(data, first) or _by_scan(data, first)
+    # A fragment's header is about as large as the first one's: all of them in one trip.
+    ahead = max(FRAGMENT_BYTES, (first.stop - first.start) * 3 // 2)
+    wanted = [hole for start in starts for hole in data.missing(Span(start, start + ahead))]
+    if len(wanted) == len(starts):
+        raise Holes(tuple(wanted))
     runs: dict[int, Run] = {}
     for start in sorted(starts):
         box = header(data, start)
@@ -217,29 +230,79 @@ def _last_runs(data: SparseBytes, movie: Movie, first: Box, tracks: set[int]) ->
     return runs
 
 
-def _by_mfra(data: SparseBytes) -> set[int] | None:
-    """The offsets of each track's last fragment, by `mfra` (section 8.8.9); None when the file has none."""
+def _by_mfra(data: SparseBytes) -> set[int]:
+    """The offsets of each track's last fragment, by `mfra` (section 8.8.9); none where the file has no such index."""
     assert data.total is not None
     tail = data.read(max(0, data.total - TAIL_BYTES), data.total)
     if tail[-12:-8] != b"mfro":
-        return None
+        return set()
     (size,) = struct.unpack(">I", tail[-4:])
     if not 16 < size <= min(MAX_MOOF_BYTES, data.total):
-        return None
+        return set()
     raw = data.read(data.total - size, data.total)
     mfra = Box(b"mfra", 0, 8, len(raw))
     if raw[4:8] != b"mfra":
-        return None
+        return set()
     last: dict[int, int] = {}
     for tfra in (box for box in children(raw, mfra.body, mfra.stop) if box.kind == b"tfra"):
-        number, lengths, count = unpack(">4xIII", raw, tfra)
-        wide = raw[tfra.body] == 1
+        version, number, lengths, count = unpack(">B3xIII", raw, tfra)
+        wide = version == 1
         entry = (16 if wide else 8) + 3 + sum(lengths >> shift & 3 for shift in (0, 2, 4))
         if count:
             _, offset = unpack(">QQ" if wide else ">II", raw, tfra, 16 + (count - 1) * entry)
             last[number] = offset
     # Sound is often left out of `tfra`: then the fragment of the picture, which usually holds both, must do.
-    return set(last.values()) if last else None
+    return set(last.values())
+
+
+def _by_tail(data: SparseBytes) -> set[int]:
+    """A last fragment so small that the tail holds all of it."""
+    assert data.total is not None
+    start = max(0, data.total - TAIL_BYTES)
+    return _chain(data.read(start, data.total), start)
+
+
+def _by_guess(data: SparseBytes, first: Box) -> set[int]:
+    """The last fragments, where fragments weigh much the same: a look where the last one should begin.
+
+    One `moof` found is enough: from there the boxes' own sizes lead to the end of the file, or prove the guess wrong.
+    """
+    assert data.total is not None
+    media = header(data, first.stop)
+    size = (media.stop if media else first.stop) - first.start
+    rest = data.total - first.start
+    count = rest // size
+    if count < FEW:
+        return set()
+    # The first fragment tells roughly how many there are; so the last one weighs between these two averages.
+    large, small = rest // count, rest // (count + 1)
+    start, stop = data.total - large - large // GUESS_SLACK, data.total - small + small // GUESS_SLACK
+    window = data.read(max(first.start, start), stop)
+    at = window.find(b"mfhd")  # the first child of every `moof`, twelve bytes in
+    while at >= 12:
+        if window[at - 8 : at - 4] == b"moof" or window[at - 12 : at - 8] == b"moof":
+            begin = max(first.start, start) + at - (12 if window[at - 8 : at - 4] == b"moof" else 16)
+            if found := _walk(data, begin):
+                return found
+        at = window.find(b"mfhd", at + 1)
+    return set()
+
+
+def _walk(data: SparseBytes, position: int) -> set[int]:
+    """The `moof` offsets from one of them to the end of the file; none if the boxes do not lead there."""
+    assert data.total is not None
+    found = set()
+    for _ in range(2 * MAX_HOPS):
+        box = header(data, position)
+        if box is None or box.kind not in _AT_TOP_LEVEL:
+            return set()
+        if box.kind == b"moof":
+            found.add(position)
+            data.read(position, min(position + FRAGMENT_BYTES, data.total))  # with the header that follows, in one trip
+        position = box.stop
+        if position >= data.total:
+            return found
+    return set()
 
 
 def _by_scan(data: SparseBytes, first: Box) -> set[int]:

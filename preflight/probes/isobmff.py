@@ -19,7 +19,7 @@ from preflight.probes.codecs import Details
 from preflight.probes.fragments import Extent, extents
 from preflight.probes.movie import MAX_MOOV_BYTES, Movie, Track, parse_movie
 from preflight.probes.structure import Structure
-from preflight.probes.timeline import Timeline, apply_edits, is_variable, timeline, usual_gap
+from preflight.probes.timeline import Timeline, apply_edits, delay, is_variable, timeline, usual_gap
 
 if TYPE_CHECKING:
     from preflight.deliver.sparse import SparseBytes
@@ -146,8 +146,7 @@ def _offset(line: Timeline | None, movie: Movie) -> Fraction | None:
     """How much later than the earliest track the picture begins."""
     if line is None:
         return None
-    others = (timeline(track, movie) for track in movie.of(b"soun"))
-    return line.start - min([line.start, *(other.start for other in others if other)])
+    return line.start - min([line.start, *(delay(track, movie) for track in movie.of(b"soun"))])
 
 
 def _brands(ftyp: bytes) -> tuple[str | None, tuple[str, ...]]:
@@ -248,7 +247,7 @@ def _extent_line(track: Track, extent: Extent | None, movie: Movie) -> Timeline 
     own = timeline(track, movie)
     if extent is None:
         return own
-    line = apply_edits([(extent.start, extent.stop)], track.edits, track.timescale, movie.timescale)
+    line = apply_edits([extent.start], [extent.stop], track.edits, track.timescale, movie.timescale)
     if line is None or own is None:
         return line
     # The hybrid form: `moov` lists the first samples itself.

@@ -9,11 +9,13 @@ Sections are of ISO/IEC 14496-12.
 from __future__ import annotations
 
 import math
+import struct
 import sys
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, chain, pairwise, repeat
+from operator import add
 from typing import TYPE_CHECKING
 
 from preflight.probes.boxes import Box, Malformed, TooComplex, child, children, unpack
@@ -45,7 +47,7 @@ class SampleTable:
     sizes: Sequence[int]
     chunk_offsets: Sequence[int]
     chunk_runs: tuple[tuple[int, int], ...]
-    """stsc: (first chunk counted from 0, samples in each chunk) runs."""
+    """stsc: (first chunk counted from 1, samples in each chunk) runs."""
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -56,10 +58,8 @@ class SampleTable:
 
     def presentation(self) -> list[int]:
         """When each sample is shown, in ticks, before any edit."""
-        decode = [0, *accumulate(self.deltas())][: len(self)]
-        if not self.offsets:
-            return decode
-        return [time + offset for time, offset in zip(decode, _expand(self.offsets, len(self)), strict=True)]
+        decode = list(accumulate(self.deltas()[:-1], initial=0)) if len(self) else []
+        return list(map(add, decode, _expand(self.offsets, len(self)))) if self.offsets else decode
 
     def end(self) -> int:
         """Where the last byte of a sample lies; 0 without samples."""
@@ -84,9 +84,9 @@ class SampleTable:
 
     def _located(self) -> tuple[list[int], Sequence[int]]:
         positions: list[int] = []
-        runs = [*self.chunk_runs, (len(self.chunk_offsets), 0)]
+        runs = [*self.chunk_runs, (len(self.chunk_offsets) + 1, 0)]
         for (first, count), (following, _) in pairwise(runs):
-            for offset in self.chunk_offsets[first:following]:
+            for offset in self.chunk_offsets[max(first, 1) - 1 : max(following, 1) - 1]:
                 sizes = self.sizes[len(positions) : len(positions) + count]
                 positions.extend(accumulate(sizes[:-1], initial=offset) if sizes else ())
         return positions, self.sizes[: len(positions)]
@@ -159,7 +159,7 @@ def _track(data: bytes, trak: Box, total: int | None) -> Track:
     timescale = _scale_and_duration(data, mdhd)[0] if mdhd else 0
     if tkhd is None or hdlr is None or stbl is None or not timescale:
         raise Malformed("a track without header, handler, timescale or sample table")
-    version = data[tkhd.body]
+    (version,) = unpack(">B", data, tkhd)
     wide = 12 if version == 1 else 0
     (number,) = unpack(">I", data, tkhd, 20 if version == 1 else 12)
     return Track(
@@ -249,8 +249,7 @@ def _runs(data: bytes, box: Box | None, entry: str, samples: int) -> tuple[tuple
     if count > (box.stop - box.body - 8) // 8:
         raise Malformed(f"the {box.kind.decode()} table is cut short")
     runs, covered = [], 0
-    for number in range(count):
-        run, value = unpack(entry, data, box, 8 + number * 8)
+    for run, value in struct.iter_unpack(entry, data[box.body + 8 : box.body + 8 + count * 8]):
         runs.append((min(run, samples - covered), value))
         covered += run
         if covered >= samples:
@@ -264,8 +263,7 @@ def _chunk_runs(data: bytes, stsc: Box | None) -> tuple[tuple[int, int], ...]:
     (count,) = unpack(">4xI", data, stsc)
     if count > (stsc.stop - stsc.body - 8) // 12:
         raise Malformed("the stsc table is cut short")
-    runs = (unpack(">II", data, stsc, 8 + number * 12) for number in range(count))
-    return tuple((max(first - 1, 0), samples) for first, samples in runs)
+    return tuple(struct.iter_unpack(">II4x", data[stsc.body + 8 : stsc.body + 8 + count * 12]))
 
 
 def _table(data: bytes, box: Box | None, width: int) -> Sequence[int]:

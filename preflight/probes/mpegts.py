@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from preflight.deliver.sparse import Hole, Span
+from preflight.deliver.sparse import Hole, Holes, Span
 from preflight.probes.boxes import Malformed
 from preflight.probes.structure import Structure
 
@@ -51,14 +51,6 @@ def read_mpegts(data: SparseBytes) -> Structure:
         given = data.read(0, head_stop) + data.read(tail_start, data.total)
     # A transport stream may end anywhere and is whole up to there: cutting one leaves a shorter one.
     return Structure(format="mpegts", given=given, fragmented=False, edit_list=False, truncated=False, encrypted=False)
-
-
-class Holes(Exception):
-    """Several spans are needed at once."""
-
-    def __init__(self, spans: tuple[Span, ...]) -> None:
-        self.spans = spans
-        super().__init__(f"{len(spans)} spans are not here")
 
 
 def _grid(head: bytes) -> _Grid:

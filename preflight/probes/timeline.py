@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from operator import add, sub
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,22 +32,23 @@ class Timeline:
 
 def timeline(track: Track, movie: Movie, samples: int | None = None) -> Timeline | None:
     """What the samples listed in `moov` show, or only the first `samples` of them; None without any."""
-    table = track.samples
-    shown = table.presentation()[:samples]
-    if not shown:
+    starts = track.samples.presentation()[:samples]
+    if not starts:
         return None
-    spans = list(zip(shown, (time + delta for time, delta in zip(shown, table.deltas(), strict=False)), strict=True))
-    return apply_edits(spans, track.edits, track.timescale, movie.timescale)
+    stops = list(map(add, starts, track.samples.deltas()))
+    return apply_edits(starts, stops, track.edits, track.timescale, movie.timescale)
 
 
 def apply_edits(
-    spans: Sequence[tuple[int, int]], edits: tuple[Edit, ...], timescale: int, movie_timescale: int
+    starts: Sequence[int], stops: Sequence[int], edits: tuple[Edit, ...], timescale: int, movie_timescale: int
 ) -> Timeline | None:
-    """The samples' (start, stop) ticks through an edit list (section 8.6.6); None when it shows nothing.
+    """The samples' ticks through an edit list (section 8.6.6); None when it shows nothing.
 
     A frame that begins inside an edit is shown whole, and one that begins before it not at all, as libav does.
     """
-    first, last = min(start for start, _ in spans), max(stop for _, stop in spans)
+    first, last = min(starts), max(stops)
+    if not edits:
+        return Timeline(Fraction(first, timescale), Fraction(last, timescale), edited=False)
     clock, parts, edited = Fraction(0), [], False
     for edit in edits:
         length = Fraction(edit.duration, movie_timescale or timescale)
@@ -53,26 +56,46 @@ def apply_edits(
             edited |= length > 0
             clock += length
             continue
-        # The muxer rounds the length to a movie tick: an edit that ends within one tick of the media ends with it.
-        stop = edit.media_time + length * timescale if edit.duration else Fraction(last)
-        slack = Fraction(timescale, movie_timescale or timescale)
-        if stop >= last - slack:
-            stop = Fraction(last)
-        kept = [span for span in spans if edit.media_time <= span[0] < stop] or [
-            span for span in spans if span[0] <= edit.media_time < span[1]
-        ]
-        if not kept:
+        begin, end, hides = _kept(starts, stops, edit.media_time, _edit_stop(edit, last, timescale, movie_timescale))
+        if begin is None or end is None:
             continue
-        begin, end = min(start for start, _ in kept), max(stop for _, stop in kept)
-        edited |= len(kept) < len(spans)
+        edited |= hides
         offset = Fraction(begin - edit.media_time, timescale)
         parts.append((clock + offset, clock + offset + Fraction(end - begin, timescale)))
         clock += length if edit.duration else Fraction(end - begin, timescale)
-    if not edits:
-        parts = [(Fraction(first, timescale), Fraction(last, timescale))]
     if not parts:
         return None
     return Timeline(min(start for start, _ in parts), max(stop for _, stop in parts), edited)
+
+
+def _edit_stop(edit: Edit, last: int, timescale: int, movie_timescale: int) -> int:
+    """The tick at which an edit ends. Muxers round to a movie tick: within one of the media's end is its end."""
+    if not edit.duration:
+        return last
+    movie_tick = Fraction(timescale, movie_timescale or timescale)
+    stop = math.ceil(edit.media_time + edit.duration * movie_tick)
+    return last if stop >= last - movie_tick else stop
+
+
+def _kept(starts: Sequence[int], stops: Sequence[int], begin: int, end: int) -> tuple[int | None, int | None, bool]:
+    """First and last tick of the frames that begin inside an edit, and whether it hides any."""
+    if begin <= min(starts) and max(stops) <= end:  # the usual edit: all of it
+        return min(starts), max(stops), False
+    kept = [number for number, start in enumerate(starts) if begin <= start < end]
+    kept = kept or [number for number, start in enumerate(starts) if start <= begin < stops[number]]
+    if not kept:
+        return None, None, True
+    return min(starts[n] for n in kept), max(stops[n] for n in kept), len(kept) < len(starts)
+
+
+def delay(track: Track, movie: Movie) -> Fraction:
+    """Seconds of nothing that the edit list puts before the track."""
+    ticks = 0
+    for edit in track.edits:
+        if edit.media_time >= 0:
+            break
+        ticks += edit.duration
+    return Fraction(ticks, movie.timescale or track.timescale)
 
 
 def is_variable(times: Sequence[int]) -> bool | None:
@@ -80,18 +103,21 @@ def is_variable(times: Sequence[int]) -> bool | None:
 
     Rounding to a tick is not unevenness, nor is a single odd gap: muxers leave one where a fragment begins.
     """
-    usual, gaps = usual_gap(times), _gaps(times)
+    gaps = _gaps(times)
     if len(gaps) < 2:
         return None
-    odd = sum(abs(gap - usual) > max(1, usual // 50) for gap in gaps)
-    return odd > max(1, len(gaps) // 100)
+    usual = gaps[len(gaps) // 2]
+    slack = max(1, usual // 50)
+    even = bisect_right(gaps, usual + slack) - bisect_left(gaps, usual - slack)
+    return len(gaps) - even > max(1, len(gaps) // 100)
 
 
 def usual_gap(times: Sequence[int]) -> int:
-    """The median distance of neighbouring frames; 0 with fewer than two."""
-    gaps = sorted(_gaps(times))
+    """The median distance of neighbouring frames, in ticks; 0 with fewer than two."""
+    gaps = _gaps(times)
     return gaps[len(gaps) // 2] if gaps else 0
 
 
 def _gaps(times: Sequence[int]) -> list[int]:
-    return [later - earlier for earlier, later in pairwise(sorted(times))]
+    ordered = sorted(times)
+    return sorted(map(sub, ordered[1:], ordered))
