@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +19,7 @@ class TooComplex(Malformed):
     """A structure that claims more than a real clip can hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A box: its type, where it starts, where its body starts and where it stops."""
 
     kind: bytes
@@ -70,6 +68,15 @@ def children(data: bytes, start: int, stop: int) -> Iterator[Box]:
             raise Malformed(f"a box inside {kind.decode('latin-1')!r} claims {size} bytes")
         yield Box(kind, start, body, min(start + size, stop))
         start += size
+
+
+def parts(data: bytes, parent: Box | None) -> dict[bytes, Box]:
+    """The first box of each type inside `parent`, in one pass; empty where there is no parent."""
+    found: dict[bytes, Box] = {}
+    if parent is not None:
+        for box in children(data, parent.body, parent.stop):
+            found.setdefault(box.kind, box)
+    return found
 
 
 def child(data: bytes, parent: Box, *path: bytes) -> Box | None:

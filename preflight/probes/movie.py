@@ -18,7 +18,7 @@ from itertools import accumulate, chain, pairwise, repeat
 from operator import add
 from typing import TYPE_CHECKING
 
-from preflight.probes.boxes import Box, Malformed, TooComplex, child, children, unpack
+from preflight.probes.boxes import Box, Malformed, TooComplex, child, children, parts, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,23 +154,26 @@ def _scale_and_duration(data: bytes, box: Box) -> tuple[int, int]:
 
 
 def _track(data: bytes, trak: Box, total: int | None) -> Track:
-    tkhd, mdhd = child(data, trak, b"tkhd"), child(data, trak, b"mdia", b"mdhd")
-    hdlr, stbl = child(data, trak, b"mdia", b"hdlr"), child(data, trak, b"mdia", b"minf", b"stbl")
+    inside = parts(data, trak)
+    media = parts(data, inside.get(b"mdia"))
+    tkhd, mdhd, hdlr = inside.get(b"tkhd"), media.get(b"mdhd"), media.get(b"hdlr")
+    stbl = parts(data, media.get(b"minf")).get(b"stbl")
     timescale = _scale_and_duration(data, mdhd)[0] if mdhd else 0
     if tkhd is None or hdlr is None or stbl is None or not timescale:
         raise Malformed("a track without header, handler, timescale or sample table")
     (version,) = unpack(">B", data, tkhd)
     wide = 12 if version == 1 else 0
     (number,) = unpack(">I", data, tkhd, 20 if version == 1 else 12)
+    tables = parts(data, stbl)
     return Track(
         id=number,
         handler=data[hdlr.body + 8 : hdlr.body + 12],
         timescale=timescale,
         rotation=_rotation(*unpack(">ii4xii", data, tkhd, 40 + wide)),
-        edits=_edits(data, child(data, trak, b"edts", b"elst")),
-        entry=_sample_entry(data, stbl),
-        samples=_sample_table(data, stbl, total),
-        references=_chapters(data, trak),
+        edits=_edits(data, parts(data, inside.get(b"edts")).get(b"elst")),
+        entry=_sample_entry(data, tables.get(b"stsd")),
+        samples=_sample_table(data, tables, total),
+        references=_chapters(data, parts(data, inside.get(b"tref")).get(b"chap")),
     )
 
 
@@ -191,33 +194,31 @@ def _edits(data: bytes, elst: Box | None) -> tuple[Edit, ...]:
     return tuple(Edit(*unpack(entry, data, elst, 8 + number * size)) for number in range(count))
 
 
-def _chapters(data: bytes, trak: Box) -> tuple[int, ...]:
-    chap = child(data, trak, b"tref", b"chap")
+def _chapters(data: bytes, chap: Box | None) -> tuple[int, ...]:
     return tuple(_numbers(data, chap.body, (chap.stop - chap.body) // 4)) if chap else ()
 
 
-def _sample_entry(data: bytes, stbl: Box) -> Box | None:
-    stsd = child(data, stbl, b"stsd")
+def _sample_entry(data: bytes, stsd: Box | None) -> Box | None:
     return next(children(data, stsd.body + 8, stsd.stop), None) if stsd else None
 
 
-def _sample_table(data: bytes, stbl: Box, total: int | None) -> SampleTable:
-    sizes = _sizes(data, stbl, total)
-    chunks = child(data, stbl, b"stco") or child(data, stbl, b"co64")
+def _sample_table(data: bytes, tables: dict[bytes, Box], total: int | None) -> SampleTable:
+    sizes = _sizes(data, tables, total)
+    chunks = tables.get(b"stco") or tables.get(b"co64")
     width = 8 if chunks and chunks.kind == b"co64" else 4
     return SampleTable(
-        times=_runs(data, child(data, stbl, b"stts"), ">II", len(sizes)),
-        offsets=_runs(data, child(data, stbl, b"ctts"), ">Ii", len(sizes)),
+        times=_runs(data, tables.get(b"stts"), ">II", len(sizes)),
+        offsets=_runs(data, tables.get(b"ctts"), ">Ii", len(sizes)),
         sizes=sizes,
         chunk_offsets=_table(data, chunks, width),
-        chunk_runs=_chunk_runs(data, child(data, stbl, b"stsc")),
+        chunk_runs=_chunk_runs(data, tables.get(b"stsc")),
     )
 
 
-def _sizes(data: bytes, stbl: Box, total: int | None) -> Sequence[int]:
-    stsz = child(data, stbl, b"stsz")
+def _sizes(data: bytes, tables: dict[bytes, Box], total: int | None) -> Sequence[int]:
+    stsz = tables.get(b"stsz")
     if stsz is None:
-        stz2 = child(data, stbl, b"stz2")
+        stz2 = tables.get(b"stz2")
         return _small_sizes(data, stz2) if stz2 else ()
     uniform, count = unpack(">4xII", data, stsz)
     if count > MAX_SAMPLES:
