@@ -4,7 +4,7 @@ There is one implementation, and it is asynchronous. The synchronous API runs it
 thread of its own, so it also works where the caller is inside a running loop.
 
 This is also the one place that hides start-up behind the network. `Preflight(expect=…)` names media that a check will
-ask for: the loop's thread fetches their first bytes while the caller's thread still imports what comes after them.
+ask for: the loop's thread fetches and probes them while the caller's thread still imports what comes after that.
 """
 
 # ruff: noqa: PLC0415  (see above: what is not needed to send the first packet is imported later)
@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from preflight.deliver.client import Client
 from preflight.deliver.url import is_url
 from preflight.errors import UsageError
-from preflight.settings import AllOptions, Options, bounds_of, settings_of, tail_of
+from preflight.inspection import Inspector
+from preflight.settings import AllOptions, Options, bounds_of, is_isolated, settings_of, tail_of
+from preflight.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
     from preflight.deliver.sparse import SparseBytes
-    from preflight.facts import NeedSpans, Outcome
+    from preflight.facts import Kind, NeedSpans, Outcome
     from preflight.profiles import Profile
     from preflight.report import MediaReport, Report
     from preflight.request import GenerationRequest
@@ -33,10 +35,40 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def _probe_in_thread(data: SparseBytes) -> Outcome | NeedSpans:
-    from preflight.probes import probe as probe_bytes
+class _Session:
+    """What a session holds open: connections, the process that probes, inspections that were begun."""
 
-    return await asyncio.to_thread(probe_bytes, data)
+    def __init__(self, options: Options) -> None:
+        bounds = bounds_of(options)
+        self._worker = Worker() if is_isolated(options) else None
+        self.client = Client(bounds)
+        self.inspector = Inspector(self.client, self._probe, bounds.timeout, tail_of(options))
+
+    def start(self) -> None:
+        """Let the process that probes load while the first bytes travel."""
+        if self._worker is not None:
+            self._worker.start()
+
+    def begin(self, expected: Mapping[str, object]) -> None:
+        """Start to inspect the media of a request."""
+        kinds: tuple[Kind, ...] = ("image", "video")
+        for kind in kinds:
+            reference = expected.get(f"{kind}_url")
+            if isinstance(reference, str) and is_url(reference):
+                self.inspector.begin(kind, reference)
+
+    async def _probe(self, data: SparseBytes) -> Outcome | NeedSpans:
+        from preflight.probes import probe as probe_here
+
+        return await asyncio.to_thread(self._worker.probe if self._worker else probe_here, data)
+
+    async def aclose(self) -> None:
+        """End everything, a probe that is under way included."""
+        if self._worker is not None:
+            self._worker.kill()
+        await self.client.__aexit__()
+        if self._worker is not None:
+            await asyncio.to_thread(self._worker.stop)
 
 
 class AsyncPreflight:
@@ -52,6 +84,8 @@ class AsyncPreflight:
             string; a float is no exact amount.
         speculate: ask for a video's last 11 KB beside its first, on a second connection: a round trip less where the
             index stands at the end, 11 KB more everywhere else.
+        isolation: "process" probes in a child with limits, so that no file can take this process down; "none" probes
+            in a thread of this one.
 
     Raises:
         ProfileInvalid: the profile does not exist or does not hold.
@@ -59,37 +93,41 @@ class AsyncPreflight:
     """
 
     def __init__(
-        self, profile: str | Path | Profile = "xcompute", *, _client: Client | None = None, **options: Unpack[Options]
+        self,
+        profile: str | Path | Profile = "xcompute",
+        *,
+        _session: _Session | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        self._client = _client or Client(bounds_of(options))
+        self._session = _session or _Session(options)
         self._settings = settings_of(profile, options)
 
     async def check(self, payload: Mapping[str, object] | GenerationRequest) -> Report:
         """Judge one request; whatever is wrong with it, its media or their servers is in the report."""
         from preflight.pipeline import run
 
-        return await run(payload, self._client, _probe_in_thread, self._settings)
+        self._session.start()
+        return await run(payload, self._session.inspector, self._settings)
 
     async def probe(self, reference: str | Path) -> MediaReport:
         """The facts of one medium, by URL or local path, unjudged."""
-        from preflight.pipeline import inspect
         from preflight.report import media_report
 
-        return media_report(await inspect("video", str(reference), self._client, _probe_in_thread, self._settings))
+        self._session.start()
+        return media_report(await self._session.inspector.inspect("video", str(reference)))
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.__aexit__(*_)
+        await self._session.aclose()
 
 
 class Preflight:
     """`AsyncPreflight` for synchronous code: the same arguments, the same answers; a context manager.
 
-    `expect` holds what a check will be called with (`image_url`, `video_url`): their first bytes are asked for at
-    once, while the rest of preflight is still loading. Values that are no URLs are ignored.
+    `expect` holds what a check will be called with (`image_url`, `video_url`): they are inspected at once, while
+    the rest of preflight is still loading. Values that are no URLs are ignored.
     """
 
     def __init__(
@@ -99,15 +137,16 @@ class Preflight:
         expect: Mapping[str, object] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self._loop = _LoopThread()
-        client = Client(bounds_of(options))
+        self._loop, self._session = _LoopThread(), _Session(options)
         if expect:
+            self._session.start()
+            self._session.client.load(expect.values())
             self._loop.start()
-            self._loop.soon(lambda: _begin(client, expect, tail_of(options)))
+            self._loop.soon(lambda: self._session.begin(expect))
         try:
-            self._inner = AsyncPreflight(profile, _client=client, **options)
+            self._inner = AsyncPreflight(profile, _session=self._session, **options)
         except BaseException:
-            self._loop.stop(client)
+            self._loop.stop(self._session)
             raise
 
     def check(self, payload: Mapping[str, object] | GenerationRequest) -> Report:
@@ -125,18 +164,11 @@ class Preflight:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.stop(self._inner._client)  # noqa: SLF001  (one class in two colours)
+        self._loop.stop(self._session)
 
 
 def _load_pipeline() -> None:
     import preflight.pipeline  # noqa: F401
-
-
-def _begin(client: Client, expected: Mapping[str, object], tail: int) -> None:
-    for name, end in (("image_url", 0), ("video_url", tail)):
-        reference = expected.get(name)
-        if isinstance(reference, str) and is_url(reference):
-            client.begin(reference, tail=end)
 
 
 class _LoopThread:
@@ -169,24 +201,27 @@ class _LoopThread:
             future.cancel()
             raise
 
-    def stop(self, client: Client) -> None:
+    def stop(self, session: _Session) -> None:
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        self.call(_wind_up(client))
+        self.call(_wind_up(session))
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
         self._loop, self._stopped = None, True
 
 
-async def _wind_up(client: Client) -> None:
+async def _wind_up(session: _Session) -> None:
     me = asyncio.current_task()
-    rest = [task for task in asyncio.all_tasks() if task is not me]
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
-    await client.__aexit__(None, None, None)
+    # A task that is cancelled before its first step never awaits what it was made for (a coroutine of anyio's, say),
+    # and Python complains of that on standard error: whoever has only just begun takes that step first.
+    while rest := [task for task in asyncio.all_tasks() if task is not me]:
+        await asyncio.sleep(0)
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+    await session.aclose()
     await asyncio.get_running_loop().shutdown_default_executor()
 
 

@@ -64,6 +64,8 @@ class VideoFacts:
     """One of mp4, mov, m4v, 3gp, webm, matroska, mpegts, avi."""
     media_type: str
     """The media type that the bytes prove, `video/mp4` say."""
+    libavformat: str | None = None
+    """The version of the library that read it."""
     brand: str | None = None
     brands: tuple[str, ...] = ()
     durations: Durations = Durations()
@@ -153,6 +155,8 @@ class Refusal(StrEnum):
     """A medium whose index lies in the part that is cut off: no duration, no size can be read."""
     CORRUPT = "corrupt"
     """It begins like a medium, and its structure does not hold."""
+    CRASHES = "crashes"
+    """It ended the decoder that tried it, or kept it busy beyond any reason."""
     TOO_COMPLEX = "too-complex"
     """Its structure claims more than a real clip can hold: refused before a decoder sees it."""
     GARBAGE = "garbage"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from preflight.deliver.source import FLIGHT_BYTES, Bounds
 from preflight.errors import UsageError
@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
     max_bytes: int
     price: Decimal | int | str | None
     speculate: bool
+    isolation: Literal["process", "none"]
 
 
 class AllOptions(Options, total=False):
@@ -38,14 +39,11 @@ class AllOptions(Options, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the pipeline is to do. Seconds and bytes are per medium; both media of a request travel at once."""
+    """How a request is judged."""
 
     profile: Profile
     ignore: frozenset[str] = frozenset()
     price: Decimal | None = None
-    timeout: float = 20.0
-    tail: int = 0
-    """Bytes of a video's end to ask for beside its beginning: a trip less where the index is there."""
 
 
 def bounds_of(options: Options) -> Bounds:
@@ -56,10 +54,22 @@ def bounds_of(options: Options) -> Bounds:
     """
     timeout, max_bytes = options.get("timeout", 20.0), options.get("max_bytes", Bounds.max_bytes)
     if not _is_number(timeout) or not 0 < timeout < math.inf:
-        raise UsageError(f"timeout is a number of seconds above zero, not {timeout!r}")
+        raise UsageError(f"timeout is a number of seconds above zero, not {_shown(timeout)}")
     if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes <= 0:
-        raise UsageError(f"max_bytes is a whole number of bytes above zero, not {max_bytes!r}")
+        raise UsageError(f"max_bytes is a whole number of bytes above zero, not {_shown(max_bytes)}")
     return Bounds(max_bytes=max_bytes, allow_private=bool(options.get("allow_private", False)), timeout=timeout)
+
+
+def is_isolated(options: Options) -> bool:
+    """Is the probe to run in a process of its own?
+
+    Raises:
+        UsageError: the option has another value.
+    """
+    isolation = options.get("isolation", "process")
+    if isolation not in ("process", "none"):
+        raise UsageError(f"isolation is 'process' or 'none', not {_shown(isolation)}")
+    return isolation == "process"
 
 
 def tail_of(options: Options) -> int:
@@ -75,15 +85,14 @@ def settings_of(profile: str | Path | Profile, options: Options) -> Settings:
         UsageError: another option makes no sense.
     """
     from preflight.profiles import Profile, load_profile
-    from preflight.rules import require_known
+    from preflight.rules import require_known, require_profile
 
     ignore = options.get("ignore", ())
     ignored = frozenset([ignore] if isinstance(ignore, str) else ignore)
     require_known(ignored, "ignore")
     loaded = profile if isinstance(profile, Profile) else load_profile(profile)
-    require_known(loaded.severities, "give a severity")
-    timeout = bounds_of(options).timeout
-    return Settings(loaded, ignored, _price(options.get("price")), timeout, tail_of(options))
+    require_profile(loaded, profile.name if isinstance(profile, Profile) else profile)
+    return Settings(loaded, ignored, _price(options.get("price")))
 
 
 def _price(price: object) -> Decimal | None:
@@ -96,7 +105,14 @@ def _price(price: object) -> Decimal | None:
             amount = Decimal(0)
         if amount.is_finite() and amount > 0:
             return amount
-    raise UsageError(f"price is money per second above zero, such as Decimal('0.07') or '0.07', not {price!r}")
+    raise UsageError(f"price is money per second above zero, such as Decimal('0.07') or '0.07', not {_shown(price)}")
+
+
+def _shown(value: object) -> str:
+    """A value in a message: what was given may be a URL that slipped into the wrong place."""
+    from preflight.redaction import redact_trace
+
+    return redact_trace(repr(value))
 
 
 def _is_number(value: object) -> bool:

@@ -70,6 +70,7 @@ def verification(code: int) -> ssl.SSLCertVerificationError:
         (verification(23), Cause.TLS_FAILED),
         (ssl.SSLError(1, SECRET), Cause.TLS_FAILED),
         (socket.gaierror(socket.EAI_NONAME, SECRET), Cause.NO_SUCH_HOST),
+        (socket.gaierror(socket.EAI_NODATA, SECRET), Cause.NO_SUCH_HOST),
         (socket.gaierror(socket.EAI_AGAIN, SECRET), Cause.DNS_FAILED),
         (socket.gaierror(socket.EAI_FAIL, SECRET), Cause.DNS_FAILED),
         (ConnectionRefusedError(errno.ECONNREFUSED, SECRET), Cause.REFUSED),
@@ -124,3 +125,10 @@ def test_every_status(status: int, pause: float | None) -> None:
 def test_what_is_tried_again_may_pass() -> None:
     """Nothing is retried that the provider would meet just the same, but a refused connection."""
     assert {cause for cause in RETRIED if not cause.passing} == {Cause.REFUSED}
+
+
+def test_a_name_without_an_address_is_not_an_unknown_name() -> None:
+    """Whose word it is, and what it says, are told apart."""
+    unknown, empty = (failure_of(socket.gaierror(code, SECRET)) for code in (socket.EAI_NONAME, socket.EAI_NODATA))
+    assert unknown.detail == "this machine's name server knows no host of that name"
+    assert empty.detail == "the name exists, but it has no address"

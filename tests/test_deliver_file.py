@@ -124,3 +124,10 @@ def test_a_file_that_changes(clip: Path) -> None:
             return caught.value.failure.cause
 
     assert asyncio.run(run()) is Cause.INCONSISTENT
+
+
+def test_a_home_that_no_shell_expanded_is_told() -> None:
+    """A quoted ~ is a name like any other, and hardly meant so."""
+    _, delivery = deliver("~/no-such-clip.mp4")
+    assert failed(delivery).cause is Cause.NOT_A_FILE
+    assert "~ was not expanded" in failed(delivery).detail

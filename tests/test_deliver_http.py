@@ -385,7 +385,8 @@ def test_refused(server: MediaServer) -> None:
     _, delivery = deliver(url)
     assert cause_of(delivery) is Cause.REFUSED
     assert (delivery.final_url, delivery.status) == (None, None)
-    assert (delivery.transfer.connections, delivery.transfer.requests) == (0, 3)
+    transfer = delivery.transfer
+    assert (transfer.connections, transfer.requests, transfer.round_trips) == (0, 0, 3)
 
 
 def test_no_such_host() -> None:
@@ -734,3 +735,41 @@ def test_the_library_is_named_once() -> None:
         if re.search(r"^\s*(import|from) (httpx|httpcore)\b", path.read_text("utf-8"), re.MULTILINE)
     }
     assert importers == {"deliver/library.py"}
+
+
+# ------------------------------------------------------------------------------------------- the caller's patience
+
+
+def test_the_callers_deadline_bounds_every_wait() -> None:
+    """More time than usual is given to connections and answers alike, and less is never exceeded."""
+    usual, patient, hasty = Bounds(), Bounds(timeout=60), Bounds(timeout=2)
+    assert (usual.connect_seconds, usual.read_seconds) == (5, 20)
+    assert (patient.connect_seconds, patient.read_seconds) == (60, 60)
+    assert (hasty.connect_seconds, hasty.read_seconds) == (2, 2)
+    assert (QUICK.connect_seconds, QUICK.read_seconds) == (0.5, 0.3)
+
+
+def test_silence_ends_with_the_deadline(server: MediaServer) -> None:
+    """A server that says nothing is waited for as long as the caller asked, not for a time of our own."""
+    url = server.serve("clip.mp4", behaviour=Silent())
+    _, delivery = deliver(url, bounds=Bounds(allow_private=True, timeout=0.4))
+    assert cause_of(delivery) is Cause.TIMEOUT
+    assert 0.3 < delivery.transfer.seconds < 5
+    assert (delivery.transfer.requests, delivery.private) == (1, True)
+
+
+def test_a_private_address_is_known_without_an_answer(server: MediaServer) -> None:
+    """Refused, or never asked for its port's sake: what was allowed is told all the same."""
+    with MediaServer() as gone:
+        url = gone.serve("clip.mp4")
+    assert deliver(url)[1].private
+    assert deliver("http://127.0.0.1:9/x")[1].private
+    assert not deliver("http://127.0.0.1:9/x", bounds=Bounds())[1].private
+
+
+def test_another_protocol_is_no_lost_connection(server: MediaServer) -> None:
+    """A server that greets in its own language and hangs up is asked once, and told as what it is."""
+    url = server.serve("clip.mp4", behaviour=Raw(b"SSH-2.0-OpenSSH_9.6\r\n"))
+    _, delivery = deliver(url)
+    assert cause_of(delivery) is Cause.BAD_HTTP
+    assert delivery.transfer.requests == 1

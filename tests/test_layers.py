@@ -32,7 +32,7 @@ ROWS = (
     ("preflight.estimate",),
     ("preflight.report",),
     ("preflight.render",),
-    ("preflight.settings",),
+    ("preflight.inspection", "preflight.settings", "preflight.worker"),
     ("preflight.pipeline",),
     ("preflight.api",),
     ("preflight.demo",),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from preflight.deliver.address import address_fault
 from preflight.deliver.library import httpcore
+from preflight.deliver.network import connect
 
 if TYPE_CHECKING:
     import ssl
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 
 #: How many addresses of one name are tried.
 _TRIED = 3
+#: An address that is silent for this many seconds gives way to the next one of its name, if there is one.
+_PATIENCE = 5.0
 #: How many lookups may be under way at once.
 _LOOKUPS = 64
+#: How every answer begins.
+_HTTP = b"HTTP/"
 
 
 @dataclass(slots=True)
@@ -40,8 +45,23 @@ class Meter:
     bytes_received: int = 0
     round_trips: int = 0
     seconds: float = 0.0
+    private: bool = False
+    """Was an address that is not public tried, because that was allowed?"""
+    unsent: bool = False
+    """Is a request about to be sent? It counts when its first byte leaves."""
     ended: bool = False
-    """Did the other side close the connection since this was last cleared?"""
+    """Did the other side close the connection since `ask`?"""
+    answer: bytes = b""
+    """The first bytes that came since `ask`."""
+
+    def ask(self) -> None:
+        """A request is about to be sent, if a connection can be had."""
+        self.unsent, self.ended, self.answer = True, False, b""
+
+    @property
+    def lost(self) -> bool:
+        """Did the connection end in the middle of HTTP, rather than of something else?"""
+        return self.ended and _HTTP.startswith(self.answer)
 
     def join(self, beside: Meter) -> None:
         """Add the cost of work that ran at the same time: its trips overlap with ours."""
@@ -49,6 +69,7 @@ class Meter:
         self.connections += beside.connections
         self.bytes_received += beside.bytes_received
         self.round_trips = max(self.round_trips, beside.round_trips)
+        self.private |= beside.private
 
 
 #: Whose work the running task does. Two media share one pool; this tells their sockets' bytes apart.
@@ -116,17 +137,18 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, resolver: Resolver, *, allow_private: bool = False) -> None:
         self._allow_private = allow_private
         self._resolver = resolver
-        self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
         timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address of the host that answers, within `timeout` for lookup and connection together.
+
+        `local_address` and `socket_options` are the library's, which never sets them here.
 
         Raises:
             NotPublic: one of the host's addresses may not be opened; no packet was sent to any.
@@ -134,16 +156,17 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         deadline = None if timeout is None else time.monotonic() + timeout
         addresses = await self._judged(host, port, timeout)
         for position, address in enumerate(addresses, start=1):
-            share = None if deadline is None else (deadline - time.monotonic()) / (len(addresses) - position + 1)
+            share = None if deadline is None else _share(deadline - time.monotonic(), len(addresses) - position)
+            private = address_fault(address) is not None
             try:
-                _count(round_trips=1)
-                stream = await self._network.connect_tcp(address, port, share, local_address, socket_options)
+                _count(round_trips=1, private=private)
+                stream = await connect(address, port, share)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if position == len(addresses):
                     raise
             else:
                 _count(connections=1)
-                return _Counted(stream)
+                return _Counted(stream, private=private)
         raise httpcore.ConnectError("the name has no address")
 
     async def _judged(self, host: str, port: int, timeout: float | None) -> tuple[str, ...]:
@@ -158,20 +181,32 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         return addresses[:_TRIED]
 
 
+def _share(left: float, others: int) -> float:
+    """How long one address may take, when so many others still wait for their turn."""
+    return min(left / (others + 1), _PATIENCE) if others else left
+
+
 class _Counted(httpcore.AsyncNetworkStream):
     """A connection whose bytes are charged to the medium that reads them."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, *, private: bool) -> None:
         self._stream = stream
+        self._private = private
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = await self._stream.read(max_bytes, timeout)
         if (meter := METER.get()) is not None:
             meter.bytes_received += len(data)
             meter.ended = meter.ended or not data
+            meter.answer += data[: len(_HTTP) - len(meter.answer)]
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if (meter := METER.get()) is not None and meter.unsent:
+            meter.unsent = False
+            meter.requests += 1
+            meter.round_trips += 1
+            meter.private |= self._private
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -182,7 +217,8 @@ class _Counted(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         _count(round_trips=1)
         try:
-            return _Counted(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+            encrypted = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            return _Counted(encrypted, private=self._private)
         except BaseException:  # a cancelled handshake must not leave its socket open
             await self._stream.aclose()
             raise
@@ -191,7 +227,8 @@ class _Counted(httpcore.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _count(*, connections: int = 0, round_trips: int = 0) -> None:
+def _count(*, connections: int = 0, round_trips: int = 0, private: bool = False) -> None:
     if (meter := METER.get()) is not None:
         meter.connections += connections
         meter.round_trips += round_trips
+        meter.private |= private

@@ -9,6 +9,7 @@ from preflight.deliver.source import Bounds, Source, Undelivered
 from preflight.deliver.url import is_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from preflight.deliver.transport import Session
@@ -26,29 +27,22 @@ class Client:
         self._bounds = bounds or Bounds()
         self._authorities = authorities
         self._session: Session | None = None
-        self._begun: dict[str, Source] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for source in self._begun.values():
-            await source.aclose()
         session, self._session = self._session, None
         if session is not None:
             await session.aclose()
 
-    def begin(self, reference: str, *, tail: int = 0) -> None:
-        """Ask for a medium's first bytes (and its last `tail` ones) now; `source(reference)` carries on from there."""
-        source = self._begun[reference] = self.source(reference)
-        source.begin()
-        if tail:
-            source.bet_on_tail(tail)
+    def load(self, references: Iterable[object]) -> None:
+        """Import what the first request needs, on the caller's thread: beside other imports it would take longer."""
+        if any(isinstance(reference, str) and is_url(reference) for reference in references):
+            import preflight.deliver.http  # noqa: F401, PLC0415
 
     def source(self, reference: str) -> Source:
-        """The source of a URL, or of a local path. Nothing is opened before its first fetch, or `begin`."""
-        if reference in self._begun:
-            return self._begun.pop(reference)
+        """The source of a URL, or of a local path. Nothing is opened before its first fetch."""
         if not is_url(reference):
             return FileSource(reference, self._bounds)
         # Imported here: the HTTP library costs more than everything else, and a local file does not need it.

@@ -30,7 +30,7 @@ RETRIED = frozenset(
     }
 )
 
-_BROKEN = Failure(Cause.BAD_HTTP, "the server's answer is not sound HTTP")
+_BROKEN = Failure(Cause.BAD_HTTP, "what it sends cannot be read as an answer")
 _LOST = Failure(Cause.CONNECTION_LOST, "the connection broke before the answer was complete")
 _SILENT = Failure(Cause.TIMEOUT, "the server did not answer in time")
 _NO_CONNECTION = Failure(Cause.UNREACHABLE, "no connection to the server could be made")
@@ -67,7 +67,7 @@ _CERTIFICATE = {  # X509_V_ERR_*
     21: (Cause.TLS_UNTRUSTED, "the certificate chain is incomplete, or its authority is unknown"),
 }
 
-_NO_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+_NO_ADDRESS = getattr(socket, "EAI_NODATA", None)
 
 _SYSTEM = {
     errno.ECONNREFUSED: Failure(Cause.REFUSED, "the server refuses connections at this port"),
@@ -118,9 +118,11 @@ def _of_system(error: BaseException) -> Failure | None:
             cause, detail = _CERTIFICATE.get(error.verify_code, (Cause.TLS_FAILED, "the certificate is not accepted"))
             return Failure(cause, detail)
         case socket.gaierror():
-            if error.errno in _NO_NAME:
-                return Failure(Cause.NO_SUCH_HOST, "the host name does not exist")
-            return Failure(Cause.DNS_FAILED, "the host name could not be looked up")
+            if error.errno == socket.EAI_NONAME:
+                return Failure(Cause.NO_SUCH_HOST, "this machine's name server knows no host of that name")
+            if error.errno == _NO_ADDRESS:
+                return Failure(Cause.NO_SUCH_HOST, "the name exists, but it has no address")
+            return Failure(Cause.DNS_FAILED, "this machine's name server gave no answer")
         case UnicodeError():
             return Failure(Cause.INVALID_URL, "the host name cannot be looked up as it is spelled")
         case OSError() if not isinstance(error, ssl.SSLError):

@@ -57,7 +57,10 @@ class FileSource(Source):
         except ValueError as error:
             raise _not_a_file("a file name cannot hold a NUL character") from error
         except OSError as error:
-            raise _not_a_file(_REASONS.get(error.errno or 0, "the file cannot be read")) from error
+            reason = _REASONS.get(error.errno or 0, "the file cannot be read")
+            if error.errno == errno.ENOENT and self._path.startswith("~"):
+                reason = "~ was not expanded to a home directory, and there is no directory of that name here"
+            raise _not_a_file(reason) from error
 
     def _establish(self, status: os.stat_result) -> None:
         _refuse_special(status.st_mode)

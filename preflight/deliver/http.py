@@ -17,12 +17,11 @@ from urllib.parse import urljoin
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from preflight.deliver import headers
-from preflight.deliver.address import address_fault
 from preflight.deliver.backend import METER, Meter
 from preflight.deliver.failure import RETRIED, failure_of, status_failure
-from preflight.deliver.source import FLIGHT_BYTES, Bounds, Source, Undelivered, coalesce
+from preflight.deliver.source import Bounds, Source, Undelivered, coalesce
 from preflight.deliver.sparse import Span
-from preflight.deliver.url import url_fault
+from preflight.deliver.url import names_private_address, url_fault
 from preflight.facts import Cause, Delivery, Failure, Hop, Transfer
 
 if TYPE_CHECKING:
@@ -57,15 +56,11 @@ class HttpSource(Source):
         self.etag: str | None = None
         self._size_proof: Literal["content-range", "content-length", "read"] | None = None
         self._ranges: bool | None = None
-        self._private = False
         self._body: _Body | None = None
-        self._beginning: asyncio.Task[None] | None = None
         self._bet: tuple[HttpSource, asyncio.Task[None]] | None = None
 
     async def fetch(self, spans: tuple[Span, ...]) -> None:
         """Ask for what is missing of the spans, one range after the other on the warm connection."""
-        if asyncio.current_task() is not self._beginning:
-            await self._take_over()
         started = time.monotonic()
         self._started = self._started or started
         token = METER.set(self.meter)
@@ -79,19 +74,8 @@ class HttpSource(Source):
             METER.reset(token)
             self.meter.seconds += time.monotonic() - started
 
-    def begin(self) -> None:
-        """Start the first fetch in a task of its own."""
-        self._beginning = asyncio.create_task(self.fetch((Span(0, FLIGHT_BYTES),)))
-
-    async def _take_over(self) -> None:
-        beginning, self._beginning = self._beginning, None
-        if beginning is not None:
-            await beginning
-
     def bet_on_tail(self, size: int) -> None:
         """Ask for the tail on a connection of its own, at once: two requests that share one trip."""
-        if self._bet is not None:
-            return
         rival = HttpSource(self._reference, self._session, self._bounds)
         self._bet = rival, asyncio.create_task(rival._suffix(size))
 
@@ -111,10 +95,6 @@ class HttpSource(Source):
 
     async def aclose(self) -> None:
         """Close what is open: the stream of a server without ranges, a bet on the tail that was not needed."""
-        if self._beginning is not None:
-            self._beginning.cancel()
-            with contextlib.suppress(Undelivered, asyncio.CancelledError):
-                await self._take_over()
         await self._settle_bet(wait=False)
         body, self._body = self._body, None
         if body is not None:
@@ -133,7 +113,7 @@ class HttpSource(Source):
             size_proof=self._size_proof,
             ranges=self._ranges,
             etag=self.etag,
-            private=self._private,
+            private=meter.private,
             failure=failure,
             transfer=Transfer(
                 requests=meter.requests,
@@ -329,6 +309,7 @@ class HttpSource(Source):
 
     async def _send(self, asked: dict[str, str]) -> httpx.Response:
         if (fault := url_fault(self._url)) is not None:
+            self.meter.private |= self._bounds.allow_private and names_private_address(self._url)
             raise Undelivered(
                 Failure(Cause.BAD_REDIRECT, f"a redirect leads to a URL that {fault.detail}")
                 if self._hops
@@ -336,22 +317,18 @@ class HttpSource(Source):
             )
         if self.meter.requests >= self._bounds.max_requests:
             raise Undelivered(Failure(Cause.BUDGET, f"the file needs more than {self._bounds.max_requests} requests"))
-        self.meter.requests += 1
-        self.meter.round_trips += 1
-        self.meter.ended = False
+        self.meter.ask()
         try:
-            response = await self._session.get(self._url, asked)
+            return await self._session.get(self._url, asked)
         except Exception as error:  # a server can make the library raise anything
-            raise Undelivered(failure_of(error, lost=self.meter.ended)) from error
-        self._private |= _answered_privately(response)
-        return response
+            raise Undelivered(failure_of(error, lost=self.meter.lost)) from error
 
     async def _read(self, body: _Body) -> bytes:
         """Read the next piece of a body; empty at its end."""
         try:
             chunk = await body.read()
         except Exception as error:
-            raise Undelivered(failure_of(error, lost=self.meter.ended)) from error
+            raise Undelivered(failure_of(error, lost=self.meter.lost)) from error
         self._received += len(chunk)
         return chunk
 
@@ -407,12 +384,6 @@ class _Body:
         if self._chunks is not None:
             await self._chunks.aclose()
         await self._response.aclose()
-
-
-def _answered_privately(response: httpx.Response) -> bool:
-    """Did an address answer that is not public? The guard lets that happen only where it was allowed."""
-    address, _ = response.extensions["network_stream"].get_extra_info("server_addr")[:2]
-    return address_fault(address) is not None
 
 
 def _begins(part: Span | None, asked: Span) -> bool:

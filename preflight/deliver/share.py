@@ -34,6 +34,8 @@ class SharePage:
     """One or two sentences that repeat nothing of the link."""
     direct: str | None
     """A link to the file itself. Unredacted, and never tried by us."""
+    rule: str | None
+    """How such a link is made, for any link of the service: the direct one with <ID> or <PATH> for what differs."""
     fetchable: Literal["yes", "no", "depends"]
     """Could a server fetch it once the advice is followed?"""
     confidence: Confidence
@@ -57,7 +59,7 @@ def share_page(url: str) -> SharePage | None:
         return None
     page = _known(f"{host.removeprefix('www.')}{parts.path or '/'}{'?' + parts.query if parts.query else ''}", host)
     # No service with a direct form listens on a port of its own; a mirror that does may serve other paths.
-    return page if page is None or port_of(text) in (80, 443) else replace(page, direct=None)
+    return page if page is None or port_of(text) in (80, 443) else replace(page, direct=None, rule=None)
 
 
 def _known(address: str, host: str = "", *, storage: bool = False) -> SharePage | None:
@@ -85,6 +87,16 @@ def _part(value: str, form: str | None) -> str:
     return value
 
 
+def _in_words(direct: str | None) -> str | None:
+    return re.sub(r"\{(\w+)(?::(\w+))?\}", _hole, direct) if direct else None
+
+
+def _hole(hole: re.Match[str]) -> str:
+    """`{id}` as <ID>; a query with a switch set as that switch beside what the link brings."""
+    form = f"&{hole[2]}=1" if hole[2] in ("raw", "download") else ""
+    return f"<{hole[1].upper()}>{form}"
+
+
 @cache
 def _entries() -> tuple[_Entry, ...]:
     links = tomllib.loads(_FILE.read_text("utf-8"))["link"]
@@ -93,7 +105,14 @@ def _entries() -> tuple[_Entry, ...]:
             re.compile(link["matches"]),
             link.get("direct"),
             SharePage(
-                link["service"], link["kind"], link["returns"], link["advice"], None, link["becomes"], link["grade"]
+                service=link["service"],
+                kind=link["kind"],
+                returns=link["returns"],
+                advice=link["advice"],
+                direct=None,
+                rule=_in_words(link.get("direct")),
+                fetchable=link["becomes"],
+                confidence=link["grade"],
             ),
         )
         for link in links

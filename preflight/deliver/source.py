@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FLIGHT_BYTES = 11264
 #: Two spans that are closer than this are one request: the gap costs less than the round trip.
 CLOSE_BYTES = 4096
+#: A server of the usual kind is connected to well within this.
+_CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)  # no slots: callers read the defaults as `Bounds.max_bytes`
@@ -33,10 +35,23 @@ class Bounds:
     """Open loopback and private addresses too; a metadata service never."""
     timeout: float = 20.0
     """The caller's total deadline, counted from the first fetch: no pause before a retry outlives it."""
-    connect_timeout: float = 5.0
-    """Name lookup and connection, and again for the TLS handshake."""
-    read_timeout: float = 10.0
-    """Silence in the middle of an answer."""
+    connect_timeout: float | None = None
+    """Name lookup and connection, and again for the TLS handshake. None: five seconds, or the whole deadline of a
+    caller who asks for more patience than usual."""
+    read_timeout: float | None = None
+    """Silence in the middle of an answer. None: as long as the deadline; it is not retried, so why end it early?"""
+
+    @property
+    def connect_seconds(self) -> float:
+        """How long a connection may take."""
+        if self.connect_timeout is not None:
+            return self.connect_timeout
+        return self.timeout if self.timeout > Bounds.timeout else min(_CONNECT_SECONDS, self.timeout)
+
+    @property
+    def read_seconds(self) -> float:
+        """How long a server may be silent."""
+        return self.timeout if self.read_timeout is None else self.read_timeout
 
 
 class Undelivered(Exception):
@@ -61,13 +76,10 @@ class Source(ABC):
             Undelivered: they cannot be had; what came before the failure stays in `data`.
         """
 
-    def begin(self) -> None:  # noqa: B027  (a local file has no first trip to be early for)
-        """Start the first fetch, of one flight, before anybody waits for it; the next fetch takes it over."""
-
     def bet_on_tail(self, size: int) -> None:  # noqa: B027  (reading a local file's end costs no trip)
         """Ask for the last `size` bytes beside the first fetch, where that saves a round trip.
 
-        It is a bet: where the tail cannot be had or is not needed, nothing is lost but its price. A second bet is none.
+        It is a bet: where the tail cannot be had or is not needed, nothing is lost but its price.
         """
 
     @abstractmethod

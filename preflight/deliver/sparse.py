@@ -117,6 +117,10 @@ class SparseBytes:
         """The spans that are here, in order, none touching another."""
         return tuple(Span(s, s + len(c)) for s, c in zip(self._starts, self._chunks, strict=True))
 
+    def chunks(self) -> list[tuple[int, bytes]]:
+        """What is held, as (start, bytes) in order."""
+        return [(start, bytes(chunk)) for start, chunk in zip(self._starts, self._chunks, strict=True)]
+
     @property
     def complete(self) -> bool:
         """Is every byte of the file here?"""

@@ -7,6 +7,7 @@ redirect's target before anybody judged it, and logs whole URLs. What the provid
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING
 
 from preflight import __version__
@@ -14,6 +15,7 @@ from preflight.deliver.backend import METER, GuardedBackend, Resolver
 from preflight.deliver.library import httpcore, httpx
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
@@ -30,7 +32,7 @@ class Session:
     def __init__(self, bounds: Bounds, authorities: Path | None = None) -> None:
         _keep_logs_quiet()
         backend = GuardedBackend(Resolver(), allow_private=bounds.allow_private)
-        timeout = httpx.Timeout(bounds.read_timeout, connect=bounds.connect_timeout)
+        timeout = httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds)
         self._transport = _Transport(backend, authorities)
         self._extensions = {"timeout": timeout.as_dict()}
         self._headers = {
@@ -82,11 +84,7 @@ class _Transport(httpx.AsyncBaseTransport):
 
     def _pool(self, scheme: str) -> httpcore.AsyncConnectionPool:
         if scheme not in self._pools:
-            context = None
-            if scheme == "https":  # loading the authorities takes longer than a request: once, and only when needed
-                context = httpx.create_ssl_context(trust_env=False)
-                if self._authorities is not None:
-                    context.load_verify_locations(self._authorities)
+            context = _trust(self._authorities) if scheme == "https" else None
             self._pools[scheme] = httpcore.AsyncConnectionPool(
                 ssl_context=context,
                 max_connections=_CONNECTIONS,
@@ -103,6 +101,15 @@ class _Transport(httpx.AsyncBaseTransport):
         """Close every connection."""
         for pool in self._pools.values():
             await pool.aclose()
+
+
+@cache
+def _trust(authorities: Path | None) -> ssl.SSLContext:
+    """Who may vouch for a host. Loading the authorities takes longer than a request: once in a process, when needed."""
+    context = httpx.create_ssl_context(trust_env=False)
+    if authorities is not None:
+        context.load_verify_locations(authorities)
+    return context
 
 
 class _Body(httpx.AsyncByteStream):

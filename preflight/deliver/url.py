@@ -18,11 +18,13 @@ from itertools import pairwise
 from typing import Literal
 from urllib.parse import unquote
 
+from preflight.deliver.address import address_fault
+
 LONGEST_URL = 8192
 #: What stands for a removed part.
 GONE = "…"
 
-FaultKind = Literal["scheme-missing", "scheme", "characters", "length", "userinfo", "host", "port"]
+FaultKind = Literal["scheme-missing", "scheme", "characters", "length", "userinfo", "host", "port-number", "port"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,10 @@ def cut(url: str) -> UrlParts:
 def host_of(url: str) -> str | None:
     """Name the host as a resolver is asked for it: lower case, A-labels, no final dot, no brackets.
 
-    None for a URL whose form is not sound.
+    None for a URL whose form is not sound; a fault of the port alone leaves the host what it is.
     """
-    if url_fault(url) is not None:
+    fault = url_fault(url)
+    if fault is not None and fault.kind not in ("port-number", "port"):
         return None
     host, _ = _split_port(cut(url).authority or "")
     return host[1:-1].lower() if host.startswith("[") else _ascii_host(host)
@@ -106,7 +109,27 @@ def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
         return None
 
 
+def names_private_address(url: str) -> bool:
+    """Tell whether the host is an address, and one that is not public; looks nothing up."""
+    address = literal_address(host_of(url) or "")
+    return address is not None and address_fault(address) is not None
+
+
 # ------------------------------------------------------------------------------------------------ form
+
+_QUOTES = "\"'`<>\u2018\u2019\u201c\u201d\u00ab\u00bb"
+_MAIMED_SCHEME = re.compile(r"(https?)(?::/{0,2}|/{2})(?=[^/:])", re.IGNORECASE)
+
+
+def repaired(text: str) -> str | None:
+    """Write the sound URL that a slip of typing or pasting was meant to be; None: it is no such slip, or sound already.
+
+    Quotes or white space around it, a colon or slash of `https://` left out, spaces inside.
+    """
+    meant = text.strip().strip(_QUOTES).strip()
+    meant = _MAIMED_SCHEME.sub(lambda match: f"{match[1].lower()}://", meant, count=1) if meant[:4].isalpha() else meant
+    meant = meant.replace(" ", "%20")
+    return meant if meant != text and url_fault(meant) is None else None
 
 
 def url_fault(text: str) -> UrlFault | None:
@@ -202,7 +225,7 @@ def _port_fault(port: str | None) -> UrlFault | None:
     if not port:  # absent, or the empty port that RFC 3986 allows
         return None
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        return UrlFault("port", "has a port that is no number from 1 to 65535")
+        return UrlFault("port-number", "has a port that is no number from 1 to 65535")
     if int(port) in _BLOCKED_PORTS:
         return UrlFault("port", f"has port {int(port)}, which belongs to another protocol and is never fetched from")
     return None

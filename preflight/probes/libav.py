@@ -161,6 +161,6 @@ def _printable(tag: str) -> str | None:
     return tag if tag.isascii() and tag.isprintable() and tag.strip() else None
 
 
-def versions() -> str:
-    """The version of libavformat that reads, for the report."""
+def version() -> str:
+    """The version of libavformat that reads."""
     return ".".join(map(str, av.library_versions["libavformat"]))

@@ -58,6 +58,7 @@ def _merge(structure: Structure, reading: libav.Reading, sniffed: Sniffed) -> Vi
     facts = VideoFacts(
         container=sniffed.format or "",
         media_type=sniffed.media_type or "",
+        libavformat=libav.version(),
         brand=structure.brand,
         brands=structure.brands,
         durations=_durations(structure, reading, picture, sound),

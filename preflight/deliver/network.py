@@ -1,0 +1,110 @@
+"""Sockets on asyncio alone, in the form that the HTTP library asks for.
+
+The library's own backend imports a second event-loop abstraction when the first connection is made, just when
+start-up time is dearest. A socket is opened here, and becomes a stream, plain or TLS, when it is first used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from preflight.deliver.library import httpcore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+async def connect(address: str, port: int, timeout: float | None) -> SocketStream:
+    """Connect to a literal address.
+
+    Raises:
+        httpcore.ConnectTimeout, httpcore.ConnectError: as their names say; the system's error is the cause.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    plain = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        plain.setblocking(False)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        async with _limited(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+            await asyncio.get_running_loop().sock_connect(plain, (address, port))
+    except BaseException:
+        plain.close()
+        raise
+    return SocketStream(plain)
+
+
+class SocketStream(httpcore.AsyncNetworkStream):
+    """A connected socket."""
+
+    def __init__(
+        self, plain: socket.socket, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+    ) -> None:
+        self._socket = plain
+        self._streams = streams
+        self._address = plain.getpeername()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(sock=self._socket)
+        return self._streams
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """The next bytes; none at the end."""
+        reader, _ = await self._open()
+        async with _limited(timeout, httpcore.ReadTimeout, httpcore.ReadError):
+            return await reader.read(max_bytes)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of it."""
+        if buffer:
+            _, writer = await self._open()
+            async with _limited(timeout, httpcore.WriteTimeout, httpcore.WriteError):
+                writer.write(buffer)
+                await writer.drain()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> SocketStream:
+        """The same socket behind TLS."""
+        try:
+            async with _limited(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+                streams = await asyncio.open_connection(
+                    sock=self._socket, ssl=ssl_context, server_hostname=server_hostname
+                )
+        except BaseException:
+            self._socket.close()
+            raise
+        return SocketStream(self._socket, streams)
+
+    async def aclose(self) -> None:
+        """Close it; a TLS farewell is not waited for, since nobody reads it."""
+        if self._streams is None:
+            self._socket.close()
+            return
+        _, writer = self._streams
+        writer.transport.abort()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.wait_closed()
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the library asks of a connection."""
+        if info == "is_readable":  # an idle connection that has bytes, or its end, is not to be used again
+            return self._streams is not None and (self._streams[0].at_eof() or bool(self._streams[0]._buffer))  # type: ignore[attr-defined]  # noqa: SLF001
+        if info == "ssl_object":
+            return None if self._streams is None else self._streams[1].get_extra_info("ssl_object")
+        return self._address if info == "server_addr" else None
+
+
+@contextlib.asynccontextmanager
+async def _limited(seconds: float | None, late: type[Exception], failed: type[Exception]) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise late from error
+    except (OSError, ssl.SSLError) as error:
+        raise failed from error
