@@ -14,7 +14,8 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from preflight.facts import VideoFacts
-from preflight.rules.limits import numbers, plain, seconds
+from preflight.rules.limits import CUT_MARGIN, numbers, plain, seconds
+from preflight.rules.model import Unestablished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
 #: Below this overhang past a whole second, a cut is worth its while: a quarter of a second for the price of one.
 _OVERHANG = Fraction(1, 4)
-#: A cut is advised this far below the whole second, for cuts come out a frame or two long.
-_CUT_MARGIN = Fraction(1, 10)
 #: Money is told to a millionth, or to the last place of the price where that is finer.
 _PLACES = Decimal("0.000001")
+#: However little it is, so many digits of it are told.
+_DIGITS = 6
 
 _ROUND: dict[Rounding, Callable[[Fraction], Fraction]] = {
     "none": lambda value: value,
@@ -96,9 +97,17 @@ def _span(durations: Durations) -> tuple[Fraction, Fraction]:
 
 def _hold(case: Case) -> Fraction | None:
     """The upper end of the window, None where the request does not say which window."""
-    limit = case.limit("video_duration_max")
-    ends = set(numbers(case, limit)) if limit else set()
+    ends = _ends(case, "video_duration_max")
     return ends.pop() if len(ends) == 1 else None
+
+
+def _ends(case: Case, name: str) -> set[Fraction]:
+    """Every end of the window that may apply; none where the profile does not state it for this request."""
+    limit = case.limit(name)
+    try:
+        return set(numbers(case, limit)) if limit else set()
+    except Unestablished:
+        return set()
 
 
 # ----------------------------------------------------------------------------------------------- money
@@ -107,7 +116,8 @@ def _hold(case: Case) -> Fraction | None:
 def _cost(
     case: Case, price: Decimal | None, billed: Fraction, at_least: Fraction, at_most: Fraction
 ) -> tuple[Cost | None, tuple[str, ...]]:
-    currency, sentence = None, "The price per second was given by the caller."
+    currency: str | None = None
+    about: tuple[str, ...] = ()
     if price is None:
         tariff = case.profile.tariff
         if tariff is None:
@@ -117,16 +127,17 @@ def _cost(
         if price is None:
             return None, ("The profile has no price for this model and mode.",)
         currency = tariff.currency
-        sentence = f"The price is the profile's, read on {tariff.checked} ({tariff.basis}: {tariff.source})."
+        about = (f"The price is the profile's, read on {tariff.checked} ({tariff.basis}: {tariff.source}).",)
     expected, least, most = (_money(price, amount) for amount in (billed, at_least, at_most))
-    return Cost(currency, price, expected, least, most), (sentence,)
+    return Cost(currency, price, expected, least, most), about
 
 
 def _money(price: Decimal, amount: Fraction) -> Decimal:
-    """`price` times seconds, exact where that ends within a millionth, and without idle zeros."""
+    """`price` times seconds, exact where that ends within a millionth, never rounded to nothing; no idle zeros."""
     with localcontext(prec=60):
         product = price * amount.numerator / amount.denominator
-        places = min(_PLACES, Decimal(1).scaleb(int(price.as_tuple().exponent)))
+        finest = min(int(price.as_tuple().exponent), product.adjusted() + 1 - _DIGITS if product else 0)
+        places = min(_PLACES, Decimal(1).scaleb(finest))
         text = f"{product.quantize(places, ROUND_HALF_UP):f}"
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
@@ -135,10 +146,10 @@ def _money(price: Decimal, amount: Fraction) -> Decimal:
 
 
 def _about_seconds(case: Case, durations: Durations, low: Fraction, high: Fraction) -> tuple[str, ...]:
-    billing = case.profile.billing
+    """What matters for this clip; what holds for every clip stands in docs/durations.md."""
     container = durations.container
     assert container is not None
-    said = ["The server is assumed to read the container's duration, as libav does."]
+    said = []
     if low != high:
         said.append(
             f"The file's own measures reach from {seconds(low, beside=high)} s to {seconds(high)} s; "
@@ -146,13 +157,13 @@ def _about_seconds(case: Case, durations: Durations, low: Fraction, high: Fracti
         )
     if durations.present is not None and durations.video is not None and durations.present < durations.video:
         said.append("The file is cut off: a job that runs at all may be billed by what is left of it.")
-    if billing.note:
-        said.append(billing.note)
     if (saving := _saving(case, container)) is not None:
         said.append(
             f"Where seconds are rounded up, {seconds(container, beside=Fraction(floor(container)))} s cost "
             f"{ceil(container)} s; a cut to {plain(saving)} s saves one second."
         )
+    elif container.denominator != 1 and case.profile.billing.rounding == "none":
+        said.append("Whether the server rounds seconds is not published.")
     return tuple(said)
 
 
@@ -161,16 +172,12 @@ def _saving(case: Case, container: Fraction) -> Fraction | None:
     whole = floor(container)
     if case.profile.billing.rounding not in ("none", "ceil") or not 0 < container - whole <= _OVERHANG:
         return None
-    least, cut = case.limit("video_duration_min"), whole - _CUT_MARGIN
-    return cut if cut > 0 and (least is None or cut >= max(numbers(case, least))) else None
+    cut = whole - CUT_MARGIN
+    return cut if cut > 0 and cut >= max(_ends(case, "video_duration_min"), default=0) else None
 
 
 def _about_window(case: Case, container: Fraction, hold: Fraction | None) -> tuple[str, ...]:
-    said = []
-    least = case.limit("video_duration_min")
-    if (hold is not None and container > hold) or (least and container < min(numbers(case, least))):
-        said.append("The clip is outside the window; the estimate holds only if it is accepted all the same.")
-    if hold is not None:
-        said.append(f"Some resellers first reserve the window's upper end, {plain(hold)} s, and settle afterwards.")
-    said.append("The vendor may shorten a clip at a scene cut or a fast motion, and then bill less.")
-    return tuple(said)
+    lows = _ends(case, "video_duration_min")
+    if (hold is not None and container > hold) or (lows and container < min(lows)):
+        return ("The clip is outside the window; the estimate holds only if it is accepted all the same.",)
+    return ()

@@ -18,6 +18,7 @@ import click
 from preflight.cli import group as cli
 from preflight.findings import ExitCode
 from preflight.profiles import LIMITS, Limit, Profile, built_in, load_profile
+from preflight.render.catalogue import story
 from preflight.report import media_schema, report_schema
 from preflight.rules import RULES
 
@@ -45,7 +46,8 @@ SCOPES = {
 MEANINGS = {
     ExitCode.PASS: "The verdict is `pass` or `warn`; or the command had nothing to judge and did what it was asked.",
     ExitCode.FAIL: "The verdict is `fail`; with `--strict` also `warn`.",
-    ExitCode.USAGE: "The command itself is wrong: an unknown option, a request that cannot be read, no such profile.",
+    ExitCode.USAGE: "The command itself is wrong: an unknown option, a request that cannot be read, no such profile. "
+    "Or what it prints cannot be written (a full disk, a closed output).",
     ExitCode.UNKNOWN: "The verdict is `unknown`: something that decides could not be established. Never a pass.",
     ExitCode.CRASH: "A bug in preflight. It is not a verdict, and never looks like one.",
     ExitCode.INTERRUPTED: "Stopped by Ctrl-C.",
@@ -125,19 +127,16 @@ def rule_page(rule: Rule, profiles: list[Profile]) -> str:
         rule.id,
         f"**{rule.title}**",
         _table(("", ""), head),
-        f"## What it says\n\n> {_text(rule.message)}",
-        f"## Why it matters\n\n{_text(rule.why)}",
-        f"## How to fix it\n\n{_text(rule.fix)}",
+        *(f"## {heading}\n\n{_text(text)}" for heading, text in story(rule, profiles[0])),
         "## Limits\n\n" + _table(("limit", "profile", "value", "basis"), rows) if rows else "",
         f"## Source\n\n{_linked(rule.source)}",
         "[All rules](README.md)",
     )
 
 
-def _text(template: str) -> str:
-    """A template's placeholders as code, so that `{observed}` reads as a blank and not as a slip."""
-    shown = re.sub(r"\{(\w+)[^{}]*\}", r"‹\1›", template).replace("{{", "{").replace("}}", "}")
-    return shown.replace("<", "&lt;")
+def _text(told: str) -> str:
+    """Text of ours as Markdown: what looks like a tag outside of code is none."""
+    return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in re.split(r"(`[^`]*`)", told))
 
 
 # --------------------------------------------------------------------------------------------- profiles

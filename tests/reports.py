@@ -108,12 +108,17 @@ def a_case(image: Outcome | None = PICTURE, video: Outcome | None = CLIP, delive
 
 
 def a_report(
-    *said: Finding | NotEvaluated, case: Case | None = None, price: Decimal | None = None, seconds: float = 0.35
+    *said: Finding | NotEvaluated,
+    case: Case | None = None,
+    price: Decimal | None = None,
+    seconds: float = 0.35,
+    ignored: tuple[Finding, ...] = (),
 ) -> Report:
     """The report of a case in which the rules said this."""
     case = case or a_case()
     judgement = Judgement(
         tuple(item for item in said if isinstance(item, Finding)),
         tuple(item for item in said if isinstance(item, NotEvaluated)),
+        ignored,
     )
     return build_report(case, judgement, estimate(case, price), seconds=seconds)

@@ -162,7 +162,7 @@ def test_without_a_duration_nothing_is_estimated(video: Any) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "cut"),
-    [("8.02", "7.9"), ("8.25", "7.9"), ("8.26", None), ("8", None), ("3.02", None), ("4.1", "3.9"), ("0.1", None)],
+    [("8.02", "7.8"), ("8.25", "7.8"), ("8.26", None), ("8", None), ("3.02", None), ("4.1", "3.8"), ("0.1", None)],
 )
 def test_one_cut_that_saves_a_second_is_told(seconds: str, cut: str | None) -> None:
     """Where a small overhang may cost a whole second, and the cut stays in the window."""
@@ -184,12 +184,22 @@ def test_one_cut_that_saves_a_second_is_told(seconds: str, cut: str | None) -> N
         (lasting(6, present="3.56"), "cut off"),
         (lasting(31), "outside the window"),
         (lasting(2), "outside the window"),
-        (lasting(8), XCOMPUTE.billing.note),
-        (lasting(8), "upper end, 30 s"),
+        (lasting("8.5"), "Whether the server rounds seconds is not published."),
     ],
 )
 def test_assumptions_are_plain_sentences(durations: Durations, words: str) -> None:
-    """Everything that the numbers rest on is said."""
+    """What the numbers of this clip rest on is said, and nothing that holds for every clip."""
+    assert of(lasting(8)).assumptions == of(lasting(8), price="0.07").assumptions == ()
     assumptions = of(durations).assumptions
     assert any(words in text for text in assumptions)
     assert all(text[0].isupper() and text.endswith((".", ").")) and "None" not in text for text in assumptions)
+
+
+@pytest.mark.parametrize(
+    ("price", "expected"), [("0.00001", "0.0000802"), ("0.0000001", "0.000000802"), ("1E-12", "0.00000000000802")]
+)
+def test_money_is_never_rounded_to_nothing(price: str, expected: str) -> None:
+    """However small the price: the first digits that are not zero are there."""
+    cost = of(lasting("8.02"), price=price).cost
+    assert cost is not None
+    assert f"{cost.expected:f}" == expected

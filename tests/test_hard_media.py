@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from tests.servers import MediaServer, NoRanges, Redirect
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from preflight.report import Finding, Report
 
 #: libav counts in microseconds; a duration of ours may differ from its own by the rounding, and by nothing more.
 ROUNDING = Fraction(1, 1_000_000)
@@ -146,7 +149,13 @@ def test_the_verdict_is_the_same_from_disk_and_over_http(
     for name, report in reports.items():
         assert facts_only(report) == facts_only(base), name
         assert report.estimate == base.estimate, name
-        assert report.findings == base.findings, name
+        assert unnamed(report, tmp_path) == unnamed(base, tmp_path), name
+
+
+def unnamed(report: Report, folder: Path) -> list[Finding]:
+    """The findings, their commands without the input's name: a file on disk is called by its own."""
+    names = re.compile(rf"{re.escape(str(folder))}/\w+\.\w+|\bin\.\w+")
+    return [item.model_copy(update={"fix": names.sub("INPUT", item.fix)}) for item in report.findings]
 
 
 def facts_only(report: object) -> object:

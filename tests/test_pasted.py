@@ -423,3 +423,18 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """The same for what a file that is no text decodes to, whichever way it was decoded."""
     for text in (data.decode("utf-8", "surrogateescape"), data.decode("latin-1"), data.decode("utf-8", "replace")):
         test_any_text_is_read_or_refused.hypothesis.inner_test(text)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "text", ['{ // who\n"a": 1}', '{"a": 1, // who\n"b": 2}', '{"a": 1 /* who */}', '{"a": 1} # who']
+)
+def test_a_comment_is_named_as_such(text: str) -> None:
+    """JSON has none, and the reason says so."""
+    with pytest.raises(RequestUnreadable, match="JSON has no comments"):
+        parse_request(text, "request.json")
+
+
+def test_no_command_is_named_that_does_not_exist() -> None:
+    """A list is refused without advice that cannot be followed."""
+    with pytest.raises(RequestUnreadable, match="a list of 2; one request is needed, so give them one by one"):
+        parse_request("[{}, {}]", "request.json")

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from preflight import profiles
-from preflight.errors import ProfileInvalid
+from preflight.errors import ProfileInvalid, UsageError
 from preflight.findings import Severity
 from preflight.profiles import DEFAULT, LIMITS, Limit, Profile, built_in, load_profile
 from preflight.request import FIELDS, GenerationRequest
 from preflight.rules import RULES
+from preflight.settings import settings_of
 
 MINIMAL = """
 schema = "preflight.profile/1"
@@ -142,10 +143,27 @@ def test_numbers_keep_the_digits_that_were_written(tmp_path: Path) -> None:
         (('basis = "documented"', 'basis = "rumour"'), "basis"),
         (('unit = "s"', 'unit = "ms"'), "unit"),
         (('unit = "s"', 'unit = "px"'), "the unit is 's', not 'px'"),
-        (("limits.video_duration_max", "limits.video_length"), "unknown limits: video_length"),
+        (("limits.video_duration_max", "limits.video_length"), "limits.video_length: no such limit"),
         (('by = "character_orientation"', ""), "a table of values needs `by`"),
         (("{ image = 10, video = 30 }", "10"), "`by` needs a table"),
         (('by = "character_orientation"\nvalue = { image = 10, video = 30 }', 'value = "ten"'), "not a value in s"),
+        (("limits.video_duration_max", "limits.video_duration_mx"), "did you mean 'video_duration_max'?"),
+        (('title = "My provider"', 'titel = "x"'), "titel: no such key; did you mean 'title'?"),
+        (('name = "mine"', 'name = "My Provider"'), "name: wanted is lower-case letters, digits and hyphens"),
+        (("{ image = 10, video = 30 }", "{ image = 10 }"), "exactly one number for each character_orientation"),
+        (("{ image = 10, video = 30 }", "{ image = 10, video = 30, both = 5 }"), "exactly one number for each"),
+        (
+            ("{ image = 10, video = 30 }", "{ image = -1, video = 30 }"),
+            "limits.video_duration_max: a limit is not below",
+        ),
+        (("{ image = 10, video = 30 }", "{ image = 0, video = 30 }"), "a maximum is above zero"),
+        (("{ image = 10, video = 30 }", "{ image = 10, video = inf }"), "limits.video_duration_max.value: wanted is"),
+        (
+            ('by = "character_orientation"\nvalue = { image = 10, video = 30 }', "value = true"),
+            "value: wanted is",
+        ),
+        (("checked = 2026-11-01", "checked = 2999-01-01"), "billing.checked: 2999-01-01 is still to come"),
+        (("[billing]", '[severities]\nvideo-too-long = "fatal"\n\n[billing]'), "severities.video-too-long: 'fatal'"),
     ],
 )
 def test_a_broken_profile_is_told_in_one_line(tmp_path: Path, change: tuple[str, str], says: str) -> None:
@@ -158,6 +176,9 @@ def test_a_broken_profile_is_told_in_one_line(tmp_path: Path, change: tuple[str,
     assert message.startswith(f"profile {path}: ")
     assert says in message
     assert "\n" not in message
+    assert not re.search("Input|Extra|String should|Value error|Field required", message)
+    problems = re.findall(r"(?:^profile \S+|; ?) ?([\w.-]+: [^;]+)", message)
+    assert len(problems) == len(set(problems))
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -180,6 +201,40 @@ def test_a_profile_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | 
         load_profile(path)
     with pytest.raises(ProfileInvalid, match=re.escape(str(tmp_path))):
         load_profile(tmp_path)
+
+
+def test_a_range_that_admits_nothing_is_told(tmp_path: Path) -> None:
+    """A minimum above its maximum is a slip."""
+    low = 'value = 12\nunit = "s"\nsource = "x"\nchecked = 2026-11-01\nbasis = "observed"\n'
+    with pytest.raises(ProfileInvalid, match=r"limits\.video_duration_min: larger than limits\.video_duration_max"):
+        load_profile(write(tmp_path, f"{MINIMAL}[limits.video_duration_min]\n{low}"))
+
+
+def test_a_severity_for_no_rule_is_told_with_its_file(tmp_path: Path) -> None:
+    """The library names file and key, as the command does."""
+    path = write(tmp_path, MINIMAL.replace("[billing]", '[severities]\nvideo-too-lnog = "error"\n\n[billing]'))
+    with pytest.raises(ProfileInvalid, match=r"profile .*mine\.toml: severities: .*'video-too-lnog'.*'video-too-long'"):
+        settings_of(path, {})
+
+
+def test_messages_about_profiles_keep_no_secret() -> None:
+    """A URL that slipped into the place of a profile's name or of another option is not repeated whole."""
+    url = "https://example.com/a.mp4?X-Amz-Signature=deadbeef"
+    for profile, options in (
+        (url, {}),
+        (f"{url}.toml", {}),
+        ("xcompute", {"ignore": [url]}),
+        ("xcompute", {"price": url}),
+    ):
+        with pytest.raises(UsageError) as raised:
+            settings_of(profile, options)  # type: ignore[arg-type]
+        assert "deadbeef" not in str(raised.value)
+
+
+def test_a_slip_in_a_name_is_recognised() -> None:
+    """The nearest built-in name is offered."""
+    with pytest.raises(ProfileInvalid, match=r"no profile 'xcompte'; did you mean 'xcompute'\?"):
+        load_profile("xcompte")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

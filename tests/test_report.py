@@ -19,7 +19,7 @@ from preflight.errors import PreflightFailed
 from preflight.facts import Cause, Failure, Hop, Medium, NotMedia, Outcome, Refusal, Unknown, VideoFacts
 from preflight.findings import ExitCode, Verdict
 from preflight.printable import LONGEST, clean, clean_lines, encodable
-from preflight.redaction import redact_trace
+from preflight.redaction import redact_quoted, redact_trace
 from preflight.report import MediaReport, Report, media_report, media_schema, report_schema
 from tests.reports import (
     CLIP,
@@ -245,6 +245,40 @@ def test_no_secret_of_a_reference_is_in_the_report() -> None:
     )
     reason = replace(WAITING, reason=f"no answer from {other}")
     assert SECRET not in a_report(quoting, reason, case=a_case(delivery=delivery)).to_json()
+
+
+def test_no_secret_of_a_quoted_url_is_in_the_request() -> None:
+    """Whoever pastes a signed URL into the prompt, or names a field after one, does not find it in the report."""
+    case = a_case()
+    case = replace(case, request=replace(case.request, prompt=f"As in {VIDEO_URL}, please.\nThanks"))
+    report = a_report(replace(TOO_LONG, pointer=f"/{VIDEO_URL.replace('/', '~1')}"), case=case)
+    assert SECRET not in report.to_json()
+    assert report.request.prompt is not None
+    assert report.request.prompt.startswith("As in https://bucket.s3.amazonaws.com/clip.mp4?")
+
+
+def test_what_was_ignored_is_in_the_report() -> None:
+    """Ignored findings are named and decide nothing."""
+    report = a_report(ROTATED, ignored=(TOO_LONG,))
+    assert report.verdict is Verdict.WARN
+    assert _wire(report)["ignored"] == [{"rule": "video-too-long", "severity": "error", "subject": "video"}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"no file '{VIDEO_URL}'",
+        f'{{"video_url":"{VIDEO_URL}"}}: no such file',
+        f"a: {VIDEO_URL.replace('/', chr(92) + '/')}",
+        f"--price={VIDEO_URL}",
+        f"example.com/clip.mp4?token={SECRET}",
+        f"bad value https://example.com/a'b?sig='{SECRET}",
+    ],
+)
+def test_a_message_about_words_of_a_command_keeps_no_secret(message: str) -> None:
+    """Quoted, in JSON, without a scheme, with quotes of its own: the query's values are gone."""
+    words = [VIDEO_URL, f"--price={VIDEO_URL}", f"https://example.com/a'b?sig='{SECRET}"]
+    assert SECRET not in redact_quoted(message, words)
 
 
 def test_documentation_urls_survive() -> None:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from preflight.estimate import estimate
 from preflight.facts import Cause, Durations, Failure, ImageFacts, NotMedia, Refusal, Unknown, VideoFacts
 from preflight.findings import Severity
 from preflight.rules import RULES, duration, filesize, image, judge, pair, rule_by_id, video
 from preflight.rules import medium as media
-from tests.cases import OFFICIAL, case, clip, found, lasting, medium, picture
+from tests.cases import OFFICIAL, XCOMPUTE, case, clip, found, lasting, medium, picture
 
 if TYPE_CHECKING:
+    from preflight.facts import Outcome
     from preflight.rules.model import Case
 
 FAMILIES = (duration, media, filesize, video, image, pair)
@@ -75,6 +77,8 @@ BREACHES: dict[str, list[Case]] = {
     "image-corrupt": [refused("image", Refusal.CORRUPT), refused("image", Refusal.GARBAGE)],
     "video-too-complex": [refused("video", Refusal.TOO_COMPLEX)],
     "image-too-complex": [refused("image", Refusal.TOO_COMPLEX)],
+    "video-crashes-decoder": [refused("video", Refusal.CRASHES)],
+    "image-crashes-decoder": [refused("image", Refusal.CRASHES)],
     "video-too-large": [sized("video", 104_857_601)],
     "video-size-ambiguous": [sized("video", 100_000_001), sized("video", 104_857_600)],
     "image-too-large": [sized("image", 10_485_761)],
@@ -394,7 +398,8 @@ def test_commands_in_fixes_can_be_typed(rule: str, given: Case) -> None:
         if words[0] == "python":
             assert words[1] == "-c"
             compile(words[2], rule, "exec")
-            assert len(words) == 3
+            assert re.fullmatch(r"out\.(jpg|png)", words[-1])
+            assert len(words) == 5
         else:
             assert words.count("-i") == 1
             assert re.fullmatch(r"out\.(mp4|png)", words[-1])
@@ -404,3 +409,92 @@ def test_no_rule_about_media_is_forgotten() -> None:
     """The registry holds each of ours once."""
     ids = [rule.id for rule in RULES]
     assert all(ids.count(rule) == 1 for rule in OURS)
+
+
+@pytest.mark.parametrize("codec", ["vp8", "vp9", "av1", None])
+def test_a_codec_that_mp4_readers_do_not_expect_is_encoded_anew(codec: str | None) -> None:
+    """Copying such a stream into another container mends nothing; H.264 is copied."""
+    assert "-c:v libx264" in found(case(clip(container="webm", codec=codec)))["video-container"].fix
+    copied = found(case(clip(container="matroska")))["video-container"].fix
+    assert "ffmpeg -i in.mkv -c:v copy" in copied
+    assert "libx264" not in copied
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        ("video-truncated", NotMedia(Refusal.TRUNCATED, "the index is missing")),
+        ("video-corrupt", NotMedia(Refusal.GARBAGE, "nothing known")),
+        ("video-is-image", picture()),
+    ],
+)
+def test_no_command_is_advised_where_none_helps(rule: str, outcome: Outcome) -> None:
+    """No program mends a file without an index, noise, or a still picture."""
+    fix = found(case(outcome))[rule].fix
+    assert "`" not in fix
+    assert "animation" not in fix
+    assert "ffmpeg" in found(case(picture(animated=True, format="gif")))["video-is-image"].fix
+    assert "ffmpeg" in found(case(NotMedia(Refusal.CORRUPT, "a box overlaps")))["video-corrupt"].fix
+    assert "ffmpeg" in found(case(clip(truncated=True)))["video-truncated"].fix
+
+
+def test_a_budget_is_about_the_index_of_a_video_only() -> None:
+    """A picture has no index to move."""
+    ended = Failure(Cause.BUDGET, "too much")
+    of_image = found(case(image=medium("image", None, size_bytes=None, failure=ended)))["delivery-budget"]
+    of_video = found(case(medium("video", None, size_bytes=None, failure=ended)))["delivery-budget"]
+    assert ("faststart" in of_image.fix, "faststart" in of_video.fix) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("my clip.mp4", "'my clip.mp4'"),
+        ("it's.mp4", "'it'\"'\"'s.mp4'"),
+        ("-i.mp4", "./-i.mp4"),
+        ("12:30.mp4", "./12:30.mp4"),
+        ("/media/clip.mp4", "/media/clip.mp4"),
+        ("a`b.mp4", "in.mp4"),
+        ("a\x1bb.mp4", "in.mp4"),
+    ],
+)
+def test_a_command_names_the_real_file(path: str, word: str) -> None:
+    """Quoted for a shell; a name that cannot be printed as it is gives way to in.mp4."""
+    fix = found(case(medium("video", clip(rotation=90), local=True, reference=path)))["video-rotated"].fix
+    assert f"ffmpeg -i {word} -c:v" in fix
+    assert path == shlex.split(word)[0].removeprefix("./") or word == "in.mp4"
+
+
+def test_a_picture_keeps_its_kind_in_a_command() -> None:
+    """A JPEG behind a URL is in.jpg, and stays a JPEG."""
+    fix = found(case(image=picture(format="jpeg", orientation=6)))["image-exif-rotated"].fix
+    assert fix.endswith('" in.jpg out.jpg`.')
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_a_local_file_is_not_told_about_urls(kind: str, refusal: Refusal) -> None:
+    """It has none yet."""
+    about = medium(kind, NotMedia(refusal, "a thing"), local=True)  # type: ignore[arg-type]
+    findings = found(case(about) if kind == "video" else case(image=about)).values()
+    assert not any(re.search(r"(image|video)_url|link gives", item.message + item.fix) for item in findings)
+
+
+def test_a_table_without_the_orientation_asked_for_decides_nothing() -> None:
+    """Another orientation's number is never taken for it, by the rules or by the estimate."""
+    limit = XCOMPUTE.limits["video_duration_max"].model_copy(update={"value": {"image": 10}})
+    profile = XCOMPUTE.model_copy(update={"limits": {**XCOMPUTE.limits, "video_duration_max": limit}})
+    given = case(clip(40), profile=profile, orientation="video")
+    assert "video-too-long" not in found(given)
+    reasons = {item.rule: item for item in judge(given).not_evaluated}
+    assert reasons["video-too-long"].reason == "the profile states no limit for character_orientation video"
+    assert reasons["video-too-long"].decisive
+    assert estimate(given, None).hold_seconds is None
+    assert found(case(clip(40), profile=profile, orientation="image"))["video-too-long"].limit == 10
+
+
+def test_one_cut_is_advised_everywhere() -> None:
+    """The rule and the estimate name the same number."""
+    given = case(clip("10.02"), orientation="image")
+    assert "-t 9.8 " in found(given)["video-duration-borderline"].fix
+    assert any("a cut to 9.8 s" in text for text in estimate(given, None).assumptions)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preflight.deliver.url import is_url
 from preflight.facts import Cause, Delivery, Failure, Hop, Medium, NotMedia, Refusal
 from preflight.findings import Severity
 from preflight.rules import judge
@@ -37,6 +38,7 @@ OF_FILES = {
     Refusal.TRUNCATED,
     Refusal.CORRUPT,
     Refusal.TOO_COMPLEX,
+    Refusal.CRASHES,
     Refusal.GARBAGE,
 }
 
@@ -76,6 +78,8 @@ LINKS: list[tuple[str, set[str]]] = [
     ("data:video/mp4;base64,AAAA", {"url-scheme"}),
     ("https://me:SECRET@cdn.example.com/clip.mp4", {"url-userinfo"}),
     ("https://cdn.example.com:22/clip.mp4", {"url-port"}),
+    ("https://cdn.example.com:99999/clip.mp4", {"url-form"}),
+    ("http://127.0.0.1:9/clip.mp4", {"url-port", "url-not-public"}),
     ("http://cdn.example.com/clip.mp4", {"url-http-plain"}),
     ("https://cdn.example.com:8443/clip.mp4", {"url-port-unusual"}),
     ("https://93.184.216.34/clip.mp4", {"url-ip-literal"}),
@@ -158,7 +162,11 @@ def test_a_direct_form_is_suggested() -> None:
     assert "`https://raw.githubusercontent.com/o/r/main/a.mp4`" in page["url-share-page"].fix
     assert "`https://raw.githubusercontent.com/o/r/main/a.mp4`" in page["delivery-html"].fix
     shared = failed(Cause.NOT_FOUND, "https://www.dropbox.com/scl/fi/x/c.mp4?rlkey=SECRET&dl=0")
-    assert "`https://www.dropbox.com/scl/fi/x/c.mp4?rlkey=…&raw=1`" in shared["url-share-page"].fix
+    rule = "`https://www.dropbox.com/<PATH>?<QUERY>&raw=1`, with <PATH> and <QUERY> from your link"
+    assert rule in shared["url-share-page"].fix
+    drive = failed(Cause.NOT_FOUND, "https://drive.google.com/file/d/1A2b3C4d5E6f7G8h9I0jKlMnOpQrStUv/view")
+    rule = "`https://drive.usercontent.google.com/download?id=<ID>&export=download&confirm=t`, with <ID> from your link"
+    assert rule in drive["url-share-page"].fix
     assert "aws s3 presign" in link("s3://bucket/clip.mp4")["url-scheme"].fix
 
 
@@ -204,6 +212,9 @@ def test_a_broken_file_is_not_told_as_a_wrong_link(refusal: Refusal) -> None:
         ("www.example.com/clip.mp4", "delivery-scheme-missing"),
         ("//cdn.example.com/clip.mp4", "delivery-scheme-missing"),
         ("localhost:8000/clip.mp4", "delivery-scheme-missing"),
+        ("https//example.com/x", "delivery-scheme-missing"),
+        ('"https://example.com/x.mp4"', "delivery-scheme-missing"),
+        ("~/x.mp4", "delivery-not-a-file"),
         ("cdn.example.com:8443/clip.mp4?token=SECRET", "delivery-scheme-missing"),
         ("clip.mp4", "delivery-not-a-file"),
         ("media/clip.mp4", "delivery-not-a-file"),
@@ -350,3 +361,65 @@ def test_any_reference_is_judged(text: str) -> None:
 def test_a_span_is_told_in_two_units(seconds: int, text: str) -> None:
     """As people say it; the direction of time is the sentence's business."""
     assert span(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('"https://example.com/x.mp4"', "https://example.com/x.mp4"),
+        ("https//example.com/x", "https://example.com/x"),
+        ("https:/example.com", "https://example.com"),
+        ("https://example.com/my clip.mp4", "https://example.com/my%20clip.mp4"),
+        ("example.com/x.mp4", "https://example.com/x.mp4"),
+        ("//example.com/x.mp4", "https://example.com/x.mp4"),
+    ],
+)
+def test_a_slip_in_a_url_is_answered_with_the_url(text: str, meant: str) -> None:
+    """The fix is the very text to use."""
+    local = not is_url(text)
+    findings = failed(Cause.NOT_A_FILE if local else Cause.INVALID_URL, text, local=local)
+    [finding] = findings.values()
+    assert finding.rule == ("delivery-scheme-missing" if local else "url-form")
+    assert f"Write {meant}." in finding.fix
+
+
+def test_an_unexpanded_home_is_told() -> None:
+    """The shell's own sign is explained."""
+    assert "~" in failed(Cause.NOT_A_FILE, "~/x.mp4", local=True)["delivery-not-a-file"].fix
+    assert "~" not in failed(Cause.NOT_A_FILE, "x.mp4", local=True)["delivery-not-a-file"].fix
+
+
+def test_a_failed_way_is_not_said_to_lead_to_the_file() -> None:
+    """A loop and a redirect to nothing are redirects, and no more."""
+    hops = (Hop(HTTPS, 302),) * 6
+    failure = Failure(Cause.TOO_MANY_REDIRECTS, "redirects go in a circle")
+    looped = told(medium("video", None, size_bytes=None, hops=hops, failure=failure, ranges=False))
+    assert "the file" not in looped["delivery-redirected"].message
+    assert "to know" not in looped["delivery-no-ranges"].message
+
+
+def test_a_private_address_without_an_answer_did_not_send_anything() -> None:
+    """Refused or silent, allowed: the warning stands, and claims no more than the address."""
+    failure = Failure(Cause.REFUSED, "no")
+    about = medium("video", None, reference="http://127.0.0.1:81/x", size_bytes=None, private=True, failure=failure)
+    findings = told(about)
+    assert set(findings) == {"url-private-allowed", "delivery-refused"}
+    assert "came from" not in findings["url-private-allowed"].message
+    assert findings["delivery-refused"].message == "The video's server 127.0.0.1 refuses connections at port 81."
+
+
+def test_a_fault_of_the_port_does_not_hide_the_address() -> None:
+    """Both are told in one round, unless private addresses were allowed."""
+    failure = Failure(Cause.INVALID_URL, "the URL has port 9")
+    url = "http://127.0.0.1:9/x"
+    assert set(failed(Cause.INVALID_URL, url)) == {"url-port", "url-not-public"}
+    allowed = told(medium("video", None, reference=url, size_bytes=None, private=True, failure=failure))
+    assert set(allowed) == {"url-port", "url-private-allowed"}
+
+
+def test_a_host_is_unknown_to_this_machine() -> None:
+    """Whose word it is stands in the message."""
+    failure = Failure(Cause.NO_SUCH_HOST, "this machine's name server knows no host of that name")
+    finding = told(medium("video", None, size_bytes=None, failure=failure))["delivery-no-such-host"]
+    assert "this machine's name server knows no host" in finding.message
+    assert finding.severity is Severity.ERROR

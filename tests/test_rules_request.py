@@ -41,6 +41,12 @@ def judged(payload: object, profile: Profile | None = None) -> tuple[list[Findin
 
 BREACHES: list[tuple[str, dict[str, Any], str, str]] = [
     # rule, what is other than good, pointer, message
+    (
+        "request-nested",
+        {**dict.fromkeys(GOOD, ...), "input": GOOD},
+        "/input",
+        "The fields stand inside input; they belong to the top level of the request.",
+    ),
     ("request-field-missing", {"mode": ...}, "/mode", 'mode is missing; the string "std" or "pro" is needed.'),
     (
         "request-field-missing",
@@ -192,3 +198,23 @@ def test_values_of_a_stranger_cannot_break_a_sentence() -> None:
     messages = [finding.message for finding in findings]
     assert messages[0].startswith("{subject}: the page lists no such field")
     assert messages[1].startswith(r'mode is "{limit}\u001b[2J"')
+
+
+@pytest.mark.parametrize("wrapper", ["input", "data", "payload", "body"])
+def test_a_wrapped_request_is_told_first_and_once(wrapper: str) -> None:
+    """One finding about the wrapper; the fields inside are read, and wrong ones are found where they stand."""
+    findings, _ = judged({wrapper: GOOD})
+    assert [(item.rule, item.pointer) for item in findings] == [("request-nested", f"/{wrapper}")]
+    inner = {name: value for name, value in GOOD.items() if name != "model"} | {"mode": "fast"}
+    findings, _ = judged({"model": "kling-v3-motion-control", wrapper: inner})
+    assert [(item.rule, item.pointer) for item in findings] == [
+        ("request-nested", f"/{wrapper}"),
+        ("request-field-value", f"/{wrapper}/mode"),
+    ]
+
+
+def test_only_an_optional_field_may_be_left_out() -> None:
+    """A required one has to be given."""
+    [required] = judged(GOOD | {"model": 5})[0]
+    [optional] = judged(GOOD | {"prompt": 5})[0]
+    assert ("leave it out" in required.fix, "leave it out" in optional.fix) == (False, True)

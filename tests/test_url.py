@@ -23,8 +23,10 @@ from preflight.deliver.url import (
     host_of,
     is_url,
     literal_address,
+    names_private_address,
     port_of,
     redact,
+    repaired,
     url_fault,
 )
 
@@ -81,9 +83,9 @@ def test_every_vector_is_decided_where_it_should_be(row: dict[str, str]) -> None
         ("https://xn--n3h.example/", "host"),
         ("https://" + "a" * 64 + ".com/", "host"),
         ("https://exam!ple.com/", "host"),
-        ("https://example.com:65536/", "port"),
+        ("https://example.com:65536/", "port-number"),
         ("https://example.com:22/", "port"),
-        ("https://example.com:٨٠/", "port"),
+        ("https://example.com:٨٠/", "port-number"),
     ],
 )
 def test_a_fault_of_form_is_named(url: str, kind: FaultKind) -> None:
@@ -119,6 +121,8 @@ def test_host_and_port_are_those_of_a_connection() -> None:
     assert host_of("https://[2001:DB8::1]:8443/") == "2001:db8::1"
     assert port_of("https://[2001:DB8::1]:8443/") == 8443
     assert (port_of("https://a.example/"), port_of("http://a.example:/")) == (443, 80)
+    assert host_of("http://127.0.0.1:9/x") == host_of("http://127.0.0.1:99999/x") == "127.0.0.1"
+    assert port_of("http://127.0.0.1:9/x") is None
     assert host_of("nonsense") is None
     assert port_of("nonsense") is None
 
@@ -281,3 +285,49 @@ def test_any_text_can_be_shown_and_shown_again(text: str) -> None:
 def test_a_local_path_is_shown_as_it_is(path: str) -> None:
     """A path is no secret, and its reader has to find the file."""
     assert redact(path) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('"https://example.com/x.mp4"', "https://example.com/x.mp4"),
+        ("'https://example.com/x.mp4'", "https://example.com/x.mp4"),
+        ("<https://example.com/x.mp4>", "https://example.com/x.mp4"),
+        ("\u201chttps://example.com/x.mp4\u201d", "https://example.com/x.mp4"),
+        ("  https://example.com/x.mp4\n", "https://example.com/x.mp4"),
+        ("https//example.com/x", "https://example.com/x"),
+        ("https:/example.com", "https://example.com"),
+        ("https:example.com", "https://example.com"),
+        ("HTTP:/example.com/x", "http://example.com/x"),
+        ("https://example.com/my clip.mp4", "https://example.com/my%20clip.mp4"),
+        ("https://example.com/x.mp4", None),
+        ("https:///x.mp4", None),
+        ("clip.mp4", None),
+        ("~/clip.mp4", None),
+        ("https", None),
+        ("https://exa mple.com/x", None),
+        ("", None),
+    ],
+)
+def test_a_slip_is_repaired(text: str, meant: str | None) -> None:
+    """What was plainly meant is written out; a sound URL, a path and a guess are not."""
+    assert repaired(text) == meant
+
+
+@given(
+    st.text()
+    | st.builds("{}{}".format, st.sampled_from(["https", "http:/", "'https://", "https//a.example "]), st.text())
+)
+def test_what_is_repaired_is_sound(text: str) -> None:
+    """Any text: nothing, or a URL without a fault that is not the text itself."""
+    meant = repaired(text)
+    assert meant is None or (url_fault(meant) is None and meant != text)
+
+
+def test_an_address_that_is_not_public_is_known_by_its_text() -> None:
+    """Whatever the port; a name is not looked up."""
+    assert names_private_address("http://127.0.0.1:9/x")
+    assert names_private_address("http://[::1]/x")
+    assert not names_private_address("http://93.184.216.34/x")
+    assert not names_private_address("http://localhost/x")
+    assert not names_private_address("clip.mp4")

@@ -8,9 +8,12 @@ instant. Machine output goes to standard output, everything else to standard err
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -18,12 +21,19 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from preflight import __version__
-from preflight.cli.output import OutputLost, say
+from preflight.cli.output import OutputLost, drop_output, say
 from preflight.errors import UsageError
 from preflight.findings import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
+
+#: What a full or broken disk says to a writer.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_INTERRUPTED = "preflight: interrupted"
+#: What a mistake quotes may be a whole file; more than this of it helps nobody (characters).
+_LONGEST_MESSAGE = 1000
 
 #: Command -> the module that holds it, in the order of the help.
 _COMMANDS = {
@@ -77,7 +87,8 @@ Examples:
   preflight explain video-too-long
 
 \b
-Exit codes: 0 pass or warn, 1 fail, 2 wrong usage, 3 unknown, 70 a crash of ours, 130 interrupted.
+Exit codes: 0 pass or warn, 1 fail, 2 wrong usage or no room for the output, 3 unknown, 70 a crash of ours,
+130 interrupted.
 
 \b
 Completion: eval "$(_PREFLIGHT_COMPLETE=bash_source preflight)"   (or zsh_source, fish_source)
@@ -94,45 +105,67 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code."""
+    # Imports and the network share one interpreter: the default of 5 ms would keep an answer waiting for the lock.
+    sys.setswitchinterval(0.0005)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where somebody chose to ignore it (nohup)
+        signal.signal(signal.SIGINT, _leave_at_once)
     sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
+def _leave_at_once(_number: int, _frame: FrameType | None) -> NoReturn:
+    """What Ctrl-C does: one line, and the end.
+
+    Not an exception, which could be raised in the middle of an import while the loop's thread imports too: Python
+    then loses the exception or a lock of its imports, and hangs. There is nothing to put away, and all that was
+    printed has been flushed.
+    """
+    clear = b"\r\x1b[K" if os.isatty(2) else b""
+    with suppress(OSError):
+        os.write(2, clear + _INTERRUPTED.encode() + b"\n")
+    os._exit(ExitCode.INTERRUPTED)
+
+
 def _run(arguments: list[str]) -> int:
+    if sys.stdout is None:  # `>&-`: an answer would be dropped, and the exit code would say that all is well
+        say("preflight: cannot write the output: standard output is closed")
+        return ExitCode.USAGE
     try:
         return int(group.main(arguments, prog_name="preflight", standalone_mode=False) or ExitCode.PASS)
     except click.exceptions.NoArgsIsHelpError as asked:
         say(asked.format_message())
         return ExitCode.USAGE
-    except click.ClickException as error:
-        say(f"{_command_path(error)}: {_one_line(error.format_message())}{_hint(error)}")
-        return ExitCode.USAGE
-    except UsageError as error:
-        say(f"preflight: {_one_line(str(error))}")
+    except (click.ClickException, UsageError) as error:
+        _tell_of_mistake(error, arguments)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        say("preflight: interrupted")
+        say(_INTERRUPTED)
         return ExitCode.INTERRUPTED
     except OutputLost as error:
         say(f"preflight: cannot write the output: {error}")
-        return ExitCode.CRASH
+        return ExitCode.USAGE
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            _tell_of_crash(error, arguments)
+            return ExitCode.CRASH
+        drop_output()  # click printed: help, the version, completions
+        say(f"preflight: cannot write the output: {error.strerror}")
+        return ExitCode.USAGE
     except Exception as error:  # noqa: BLE001  (the last net: a crash must not look like a verdict)
         _tell_of_crash(error, arguments)
         return ExitCode.CRASH
 
 
-def _command_path(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return context.command_path if context else "preflight"
-
-
-def _hint(error: click.ClickException) -> str:
-    return f" (see: {_command_path(error)} --help)" if isinstance(error, click.UsageError) else ""
-
-
-def _one_line(message: str) -> str:
+def _tell_of_mistake(error: click.ClickException | UsageError, arguments: list[str]) -> None:
+    """One line: which command, what is wrong, where to read on. The one place where a caller's words are echoed."""
     from preflight.printable import clean
+    from preflight.redaction import redact_quoted
 
-    return clean(" ".join(message.split()), None).rstrip(".")
+    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    context = getattr(error, "ctx", None)
+    command = next((word for word in arguments if word in _COMMANDS), None)
+    path = context.command_path if context else f"preflight {command}" if command else "preflight"
+    said = clean(" ".join(redact_quoted(message, arguments).split()), _LONGEST_MESSAGE).rstrip(".")
+    say(f"{path}: {said} (see: {path} --help)")
 
 
 def _tell_of_crash(error: Exception, arguments: list[str]) -> None:

@@ -98,7 +98,7 @@ def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
             **{name: value for name, value in chosen.items() if value is not None},
         ) as preflight:
             report = preflight.check(payload)
-    output.write_report(report, format_, level, no_color=no_color)
+    output.write_report(report, format_, level, no_color=no_color, strict=strict)
     return report.exit_code(strict=strict)
 
 
@@ -110,13 +110,28 @@ def _payload(source: str | None, flags: dict[str, Any]) -> Mapping[str, object]:
     if source is not None:
         return {**_read(source), **given}
     if not given:
-        raise click.UsageError("give a request file, - for standard input, or --image, --video and --orientation")
+        piped = sys.stdin is not None and not sys.stdin.isatty()
+        raise click.UsageError(
+            "give a request file, - for standard input, or --image, --video and --orientation"
+            + ("; what is piped in is read by: preflight check -" if piped else "")
+        )
     return {**_FLAG_DEFAULTS, **given}
 
 
 def _read(source: str) -> Mapping[str, object]:
+    from preflight.deliver.url import is_url, redact
     from preflight.request import parse_request
 
+    if is_url(source):
+        raise click.UsageError(
+            f"{redact(source)} is a URL, not a request file; name it with --video or --image, "
+            "or look at it alone: preflight probe URL"
+        )
+    if source.lstrip().startswith(("{", "[", "curl ")):
+        raise click.UsageError(
+            "that is the request itself, not the name of its file; give it on standard input: "
+            "preflight check - < request.json"
+        )
     origin = "standard input" if source == "-" else source
     if source == "-" and sys.stdin is not None and sys.stdin.isatty():
         output.say("preflight: reading the request from standard input; end it with Ctrl-D")
@@ -128,12 +143,11 @@ def _read(source: str) -> Mapping[str, object]:
                 data = file.read(_LONGEST_REQUEST + 1)
     except (OSError, ValueError) as error:
         raise RequestUnreadable(f"{origin}: {getattr(error, 'strerror', None) or 'not a file name'}") from None
+    probe = f"preflight probe {'FILE' if source == '-' else source}"
     if len(data) > _LONGEST_REQUEST:
-        raise RequestUnreadable(f"{origin}: too large for a request; for a clip or a picture: preflight probe {origin}")
+        raise RequestUnreadable(f"{origin}: too large for a request; for a clip or a picture: {probe}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise RequestUnreadable(
-            f"{origin}: not text, so not a request; for a clip or a picture: preflight probe {origin}"
-        ) from None
+        raise RequestUnreadable(f"{origin}: not text, so not a request; for a clip or a picture: {probe}") from None
     return parse_request(text, origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -40,7 +41,23 @@ class _Price(click.ParamType[Decimal]):
         return price
 
 
+class _Seconds(click.ParamType[float]):
+    """A length of time above zero, and not without end."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            self.fail(f"{value!r} is not a number of seconds above zero, such as 20", param, ctx)
+        return seconds
+
+
 BYTES = _Bytes()
+SECONDS = _Seconds()
 PRICE = _Price()
 
 
@@ -63,7 +80,7 @@ color_option = click.option("--no-color", is_flag=True, help="No colours; NO_COL
 network_options = together(
     click.option("--allow-private", is_flag=True,
                  help="Fetch from private and loopback addresses too (development)."),
-    click.option("--timeout", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True,
+    click.option("--timeout", type=SECONDS, default=20.0, show_default=True,
                  metavar="SECONDS", help="For each medium, everything included."),
     click.option("--max-bytes", type=BYTES, metavar="BYTES", help="Received at most for each medium, such as 512K."),
     click.option("--speculate", is_flag=True,

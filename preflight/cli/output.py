@@ -30,14 +30,12 @@ class OutputLost(Exception):
 
 def write(text: str) -> None:
     """Print for people, in what the output can encode. A reader who has left (`| head`) is not an error."""
-    if sys.stdout is not None:
-        _write(sys.stdout, encodable(text, sys.stdout.encoding).encode(sys.stdout.encoding, "backslashreplace"))
+    _write(sys.stdout, encodable(text, sys.stdout.encoding).encode(sys.stdout.encoding, "backslashreplace"))
 
 
 def write_json(text: str) -> None:
     """Print for machines: UTF-8, whatever the locale says."""
-    if sys.stdout is not None:
-        _write(sys.stdout, text.encode())
+    _write(sys.stdout, text.encode())
 
 
 def _write(stream: TextIO, data: bytes) -> None:
@@ -46,21 +44,28 @@ def _write(stream: TextIO, data: bytes) -> None:
         stream.buffer.write(data)
         stream.buffer.flush()
     except BrokenPipeError:
-        # Nobody reads any more: let what is buffered, and the flush at exit, fall into the void.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        drop_output()  # nobody reads any more
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        drop_output()
         raise OutputLost(error.strerror or type(error).__name__) from None
 
 
-def write_report(report: Report | MediaReport, format_: str, verbosity: int, *, no_color: bool) -> None:
+def drop_output() -> None:
+    """Let what is buffered, and the flush at exit, fall into the void."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_report(
+    report: Report | MediaReport, format_: str, verbosity: int, *, no_color: bool, strict: bool = False
+) -> None:
     """Print a report as the options ask."""
     from preflight.render import render
 
     if format_ == "json":
         write_json(render(report, "json"))
     else:
-        write(render(report, "text", width=width(), color=use_color(no_color), verbosity=verbosity))
+        color = use_color(no_color)
+        write(render(report, "text", width=width(), color=color, verbosity=verbosity, strict=strict))
 
 
 def say(text: str) -> None:

@@ -12,7 +12,12 @@ from preflight.cli import options, output
 from preflight.findings import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
     from preflight.report import MediaReport
+
+#: References that are fetched in the same time.
+_AT_ONCE = 8
 
 
 @click.command(
@@ -49,19 +54,33 @@ def probe(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     from preflight.api import Preflight
 
     limits: dict[str, Any] = {} if max_bytes is None else {"max_bytes": max_bytes}
-    codes = set()
     first = {"video_url": references[0]}
     with Preflight(
         allow_private=allow_private, timeout=timeout, speculate=speculate, expect=first, **limits
     ) as preflight:
-        for number, reference in enumerate(references):
-            with output.status("fetching …", shown=not quiet):
-                report = preflight.probe(reference)
+        codes = set()
+        for number, report in enumerate(_each(preflight.probe, references, quiet=quiet)):
             if number and format_ == "text" and not quiet:
                 output.write("\n")
             output.write_report(report, format_, level, no_color=no_color)
             codes.add(_exit_code(report))
     return next(code for code in (ExitCode.FAIL, ExitCode.UNKNOWN, ExitCode.PASS) if code in codes)
+
+
+def _each(
+    look: Callable[[str], MediaReport], references: Sequence[str], *, quiet: bool
+) -> Generator[MediaReport, None, None]:
+    """The answers in the order of the references; a few are looked at in the same time."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    threads = ThreadPoolExecutor(_AT_ONCE, "probe")
+    try:
+        for coming in [threads.submit(look, reference) for reference in references]:
+            with output.status("fetching …", shown=not quiet):
+                report = coming.result()
+            yield report
+    finally:  # also after Ctrl-C: what has not begun is dropped, what has begun ends with the `with` block around
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _exit_code(report: MediaReport) -> ExitCode:

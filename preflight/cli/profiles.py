@@ -26,8 +26,11 @@ Examples:
 def profiles(name: str | None, format_: str, no_color: bool) -> None:
     """List the profiles, or the limits of one with their source, date and basis."""
     from preflight.profiles import built_in, load_profile
+    from preflight.rules import require_profile
 
     found = [load_profile(one) for one in ([name] if name else built_in())]
+    if name:
+        require_profile(found[0], name)
     if format_ == "json":
         brief = [{"name": one.name, "revision": one.revision, "title": one.title} for one in found]
         whole = found[0].model_dump_json(by_alias=True) if name else json.dumps(brief, ensure_ascii=False)

@@ -15,22 +15,25 @@ from preflight.cli import options, output
 from preflight.errors import UsageError
 
 if TYPE_CHECKING:
+    from preflight.profiles import Profile
     from preflight.rules.model import Rule
 
 
 @click.command()
+@click.option("--profile", metavar="NAME|FILE", help="Severities as this profile has them, not as declared.")
 @options.format_option
 @options.color_option
-def rules(format_: str, no_color: bool) -> None:
+def rules(profile: str | None, format_: str, no_color: bool) -> None:
     """List every rule, with its severity and its title."""
     from preflight.rules import RULES
 
+    limits = _load(profile) if profile else None
     if format_ == "json":
-        output.write_json(json.dumps([_declared(rule) for rule in RULES], ensure_ascii=False) + "\n")
+        output.write_json(json.dumps([_declared(rule, limits) for rule in RULES], ensure_ascii=False) + "\n")
         return
     from preflight.render.catalogue import list_rules
 
-    output.write(list_rules(RULES, width=output.width(), color=output.use_color(no_color)))
+    output.write(list_rules(RULES, limits, width=output.width(), color=output.use_color(no_color)))
 
 
 def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
@@ -53,23 +56,46 @@ Examples:
 @options.color_option
 def explain(rule_id: str, profile: str | None, format_: str, no_color: bool) -> None:
     """Tell the whole story of one rule: what it says, why, how to fix it, on which limits it rests."""
-    from preflight.profiles import DEFAULT, load_profile
+    from preflight.profiles import DEFAULT
     from preflight.rules import RULES, rule_by_id
 
     rule = rule_by_id(rule_id)
     if rule is None:
-        near = get_close_matches(rule_id, [rule.id for rule in RULES], n=3, cutoff=0.5)
+        meant = rule_id.lower().replace("_", "-")
+        near = get_close_matches(meant, [rule.id for rule in RULES], n=3, cutoff=0.5)
+        near = near[:1] if meant in near[:1] else near
         advice = f"did you mean {' or '.join(near)}?" if near else "preflight rules lists them all"
         raise UsageError(f"no rule {rule_id!r}; {advice}")
+    limits = _load(profile or DEFAULT)
     if format_ == "json":
-        output.write_json(json.dumps(_declared(rule), ensure_ascii=False) + "\n")
+        from preflight.render.examples import example
+
+        said = example(rule, limits)
+        told = {"message": said.message, "fix": said.fix} if said else None
+        output.write_json(json.dumps(_declared(rule, limits) | {"example": told}, ensure_ascii=False) + "\n")
         return
     from preflight.render.catalogue import tell_rule
 
-    limits = load_profile(profile or DEFAULT)
     output.write(tell_rule(rule, limits, width=output.width(), color=output.use_color(no_color)))
 
 
-def _declared(rule: Rule) -> dict[str, object]:
+def _load(name: str) -> Profile:
+    from preflight.profiles import load_profile
+    from preflight.rules import require_profile
+
+    profile = load_profile(name)
+    require_profile(profile, name)
+    return profile
+
+
+def _declared(rule: Rule, profile: Profile | None) -> dict[str, object]:
+    """The declaration (texts with holes in braces); with a profile, what that makes of it."""
     names = ("id", "severity", "scope", "subjects", "title", "message", "why", "fix", "source", "limits")
-    return {name: getattr(rule, name) for name in names}
+    declared = {name: getattr(rule, name) for name in names}
+    if profile is None:
+        return declared
+    from preflight.rules import severity_under
+
+    stated = {name: profile.limits[name].model_dump(mode="json") for name in rule.limits if name in profile.limits}
+    under = {"name": profile.name, "revision": profile.revision, "severity": severity_under(profile, rule)}
+    return declared | {"profile": under | {"limits": stated}}

@@ -7,16 +7,20 @@ The built-in profiles are the TOML files of this folder; a user's own file has t
 from __future__ import annotations
 
 import tomllib
-from datetime import date
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from preflight.errors import ProfileInvalid
 from preflight.findings import Severity
+from preflight.profiles.words import nearest, told
+from preflight.redaction import redact_trace
+from preflight.request import GenerationRequest
 
 Basis = Literal["documented", "upstream", "observed", "inferred"]
 Number = int | Decimal
@@ -48,10 +52,22 @@ class Limit(Sourced):
     severity: Severity | None = Field(default=None, description="Softens or hardens the rules that use this limit.")
     note: str = ""
 
+    @field_validator("value", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object) -> object:
+        if any(isinstance(part, bool) for part in (value.values() if isinstance(value, Mapping) else [value])):
+            raise ValueError("not a number")
+        return value
+
     @model_validator(mode="after")
     def _table_has_a_key(self) -> Self:
         if isinstance(self.value, dict) != (self.by is not None):
             raise ValueError("a table of values needs `by`, and `by` needs a table of values")
+        if isinstance(self.value, dict) and self.by:
+            choices: tuple[str, ...] = get_args(GenerationRequest.model_fields[self.by].annotation)
+            lacking = [choice for choice in choices if choice not in self.value]
+            if lacking or len(self.value) > len(choices):
+                raise ValueError(f"the table has exactly one number for each {self.by}: {', '.join(choices)}")
         return self
 
     @property
@@ -112,15 +128,9 @@ class Profile(_Model):
     severities: dict[str, Severity] = Field(default={}, description="Rule id -> severity, over the rule's own.")
 
     @model_validator(mode="after")
-    def _limits_are_known(self) -> Self:
-        if unknown := sorted(set(self.limits) - set(LIMITS)):
-            raise ValueError(f"unknown limits: {', '.join(unknown)} (known: {', '.join(LIMITS)})")
-        for name, limit in self.limits.items():
-            if limit.unit != LIMITS[name]:
-                raise ValueError(f"limits.{name}: the unit is {LIMITS[name]!r}, not {limit.unit!r}")
-            kind = tuple if limit.unit == "names" else (int, Decimal, dict)
-            if not isinstance(limit.value, kind):
-                raise ValueError(f"limits.{name}: {limit.value!r} is not a value in {limit.unit}")  # noqa: TRY004
+    def _limits_make_sense(self) -> Self:
+        if problems := list(_senseless(self.limits)):
+            raise ValueError("; ".join(problems))
         return self
 
 
@@ -148,6 +158,61 @@ LIMITS: dict[str, str] = {
 }
 
 
+#: Every key that may stand anywhere in a profile file.
+_KEYS = (
+    "schema",
+    *(name for model in (Profile, Limit, Billing, Tariff, Price) for name in model.model_fields if name != "schema_"),
+)
+#: Below, and what it must not exceed.
+_ORDERED = (
+    ("video_duration_min", "video_duration_max"),
+    ("video_size_certain", "video_size_max"),
+    ("video_side_min", "video_side_max"),
+    ("image_size_certain", "image_size_max"),
+    ("image_side_min", "image_side_max"),
+    ("image_aspect_min", "image_aspect_max"),
+)
+
+
+def _senseless(limits: Mapping[str, Limit]) -> Iterator[str]:
+    """What no provider can mean: names that no rule asks for, wrong units, negative numbers, empty ranges."""
+    problems = {name: problem for name, limit in limits.items() if (problem := _senseless_alone(name, limit))}
+    yield from (f"limits.{name}: {problem}" for name, problem in problems.items())
+    sound = set(limits) - set(problems)
+    for low, high in _ORDERED:
+        if {low, high} <= sound and max(limits[low].numbers(None)) > min(limits[high].numbers(None)):
+            yield f"limits.{low}: larger than limits.{high}, so nothing would be accepted"
+
+
+def _senseless_alone(name: str, limit: Limit) -> str | None:
+    unit = LIMITS.get(name)
+    if unit is None:
+        return "no such limit" + (nearest(name, LIMITS) or f" (known: {', '.join(LIMITS)})")
+    if limit.unit != unit:
+        return f"the unit is {unit!r}, not {limit.unit!r}"
+    if not isinstance(limit.value, tuple if unit == "names" else (int, Decimal, dict)):
+        return f"{limit.value!r} is not a value in {unit}"
+    if isinstance(limit.value, tuple):
+        return None if limit.names and all(limit.names) else "names are wanted; leave the limit out where there is none"
+    least = min(limit.numbers(None))
+    if least < 0:
+        return "a limit is not below zero"
+    return (
+        "a maximum is above zero; leave the limit out where there is none"
+        if name.endswith("_max") and not least
+        else None
+    )
+
+
+def _not_yet_read(profile: Profile) -> Iterator[str]:
+    """Dates of reading that are still to come; a day is granted to time zones."""
+    latest = datetime.now(UTC).date() + timedelta(days=1)
+    named: dict[str, Any] = {"billing": profile.billing, "tariff": profile.tariff}
+    for place, sourced in (named | {f"limits.{name}": limit for name, limit in profile.limits.items()}).items():
+        if sourced and sourced.checked > latest:
+            yield f"{place}.checked: {sourced.checked} is still to come, not the day of a reading"
+
+
 def built_in() -> tuple[str, ...]:
     """The names of the profiles that come with preflight, the default first."""
     names = sorted(path.stem for path in Path(__file__).parent.glob("*.toml"))
@@ -163,17 +228,25 @@ def load_profile(name: str | Path = DEFAULT) -> Profile:
     text = str(name)
     is_file = isinstance(name, Path) or text.endswith(".toml") or "/" in text
     path = Path(name) if is_file else Path(__file__).parent / f"{text}.toml"
+    shown = name if is_file else path
     if not is_file and text not in built_in():
-        raise ProfileInvalid(f"no profile {text!r}; built in: {', '.join(built_in())}, or a path to a .toml file")
+        raise ProfileInvalid(
+            redact_trace(
+                f"no profile {text!r}{nearest(text.lower(), built_in())}; built in: {', '.join(built_in())}, "
+                "or a path to a .toml file"
+            )
+        )
     try:
         table = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ProfileInvalid(f"profile {path}: {reason}") from error
+        raise ProfileInvalid(redact_trace(f"profile {shown}: {reason}")) from error
     except tomllib.TOMLDecodeError as error:
-        raise ProfileInvalid(f"profile {path}: not TOML: {error}") from error
+        raise ProfileInvalid(redact_trace(f"profile {shown}: not TOML: {error}")) from error
     try:
-        return Profile.model_validate(table)
+        profile = Profile.model_validate(table)
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, item['loc'])) or 'profile'}: {item['msg']}" for item in error.errors())
-        raise ProfileInvalid(f"profile {path}: " + "; ".join(problems)) from error
+        raise ProfileInvalid(redact_trace(f"profile {shown}: {told(error, _KEYS)}")) from error
+    if is_file and (late := list(_not_yet_read(profile))):
+        raise ProfileInvalid(redact_trace(f"profile {shown}: {'; '.join(late)}"))
+    return profile

@@ -17,13 +17,15 @@ def render(
     width: int = 100,
     color: bool = False,
     verbosity: int = 0,
+    strict: bool = False,
 ) -> str:
     """The report in one of the formats, ending with a line break.
 
-    `width` in columns, `color` (ANSI) and `verbosity` (-1 one line, 0, 1 everything) concern people: text only.
+    `width` in columns, `color` (ANSI), `verbosity` (-1 one line, 0, 1 everything) and `strict` (a warning is told as
+    the failure that it then is) concern people: text only.
     """
     if format == "json":
         return report.to_json() + "\n"
     from preflight.render.text import render_text  # noqa: PLC0415  (rich is loaded for people only)
 
-    return render_text(report, width=width, color=color, verbosity=verbosity)
+    return render_text(report, width=width, color=color, verbosity=verbosity, strict=strict)

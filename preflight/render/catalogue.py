@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from preflight.findings import Severity
+from preflight.render.examples import example
 from preflight.render.page import Page
+from preflight.rules import severity_under
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,30 +20,40 @@ if TYPE_CHECKING:
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 _WIDE = 80
+_ARTICLES = {Severity.ERROR: "an error", Severity.WARNING: "a warning", Severity.NOTE: "a note"}
 
 
-def list_rules(rules: Sequence[Rule], *, width: int, color: bool) -> str:
-    """Every rule, by family, in reading order."""
+def list_rules(rules: Sequence[Rule], profile: Profile | None = None, *, width: int, color: bool) -> str:
+    """Every rule, by family, in reading order; severities as declared, or as `profile` has them."""
     page = Page(width, color=color)
-    room = max(len(rule.id) for rule in rules) if width >= _WIDE else 0
+    column = max(len(rule.id) for rule in rules) + 2
+    if profile:
+        page.line(f"Severities under profile {profile.name} {profile.revision}; off: it states no such limit.")
+        page.blank()
     for number, (family, members) in enumerate(groupby(rules, key=lambda rule: rule.id.partition("-")[0])):
         if number:
             page.blank()
         page.line(Text(family, "bold"))
         for rule in members:
-            page.row(
-                rule.severity, Text.assemble((f"{rule.id:<{room}}", STYLES[rule.severity]), f"  {rule.title}"), 2, 9
-            )
+            severity = severity_under(profile, rule) if profile else rule.severity
+            name = Text.assemble((f"{severity or 'off':<9}", "dim"), (rule.id, STYLES[severity] if severity else "dim"))
+            if width >= _WIDE:
+                page.row(name, rule.title, 2, 9 + column)
+            else:
+                page.line(name, 2)
+                page.line(rule.title, 4)
     return page.text()
 
 
 def tell_rule(rule: Rule, profile: Profile, *, width: int, color: bool) -> str:
     """One rule's declaration, and the limits that it asks of `profile`."""
     page = Page(width, color=color)
-    about = f"{rule.severity}, about the {' or the '.join(rule.subjects)}"
-    page.line(Text.assemble((rule.id, STYLES[rule.severity]), "  ", (about, "dim")))
+    severity = severity_under(profile, rule) or rule.severity
+    changed = f" ({rule.severity} as declared)" if severity is not rule.severity else ""
+    about = f"{severity}{changed}, about the {' or the '.join(rule.subjects)}"
+    page.line(Text.assemble((rule.id, STYLES[severity]), "  ", (about, "dim")))
     page.line(rule.title)
-    for title, text in (("It says", rule.message), ("Why it matters", rule.why), ("How to fix it", rule.fix)):
+    for title, text in story(rule, profile):
         page.section(title)
         page.advice(text, 2)
     page.section("Where it comes from")
@@ -54,6 +66,19 @@ def tell_rule(rule: Rule, profile: Profile, *, width: int, color: bool) -> str:
         if limit:
             _origin(page, limit)
     return page.text()
+
+
+def story(rule: Rule, profile: Profile) -> tuple[tuple[str, str], ...]:
+    """Heading and text of what a rule says, why, and how to fix it: of an example where texts depend on the case."""
+    said = example(rule, profile)
+    # A rule without an example only ever says that it cannot tell: its texts name a file at most.
+    name = "in.png" if rule.subjects == ("image",) else "in.mp4"
+    message, fix = (said.message, said.fix) if said else (rule.message, rule.fix.replace("{file}", name))
+    return (
+        ("It says" if message == rule.message else "It says, for example", message),
+        ("Why it matters", rule.why),
+        ("How to fix it" if not said or fix == rule.fix else "How to fix it, in this example", fix),
+    )
 
 
 def list_profiles(profiles: Sequence[Profile], *, width: int, color: bool) -> str:
@@ -89,7 +114,7 @@ def tell_profile(profile: Profile, *, width: int, color: bool) -> str:
 
 def _value(limit: Limit) -> str:
     unit = "" if limit.unit in ("names", "ratio", "count") else f" {limit.unit}"
-    severity = f", {limit.severity}" if limit.severity else ""
+    severity = f"  (what breaks it is {_ARTICLES[limit.severity]})" if limit.severity else ""
     if isinstance(limit.value, dict):
         return ", ".join(f"{key} {number:,}{unit}" for key, number in limit.value.items()) + severity
     if isinstance(limit.value, tuple):

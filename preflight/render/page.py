@@ -1,21 +1,27 @@
 """Lines for a terminal: wrapped at its width, aligned by what characters really occupy, coloured or not.
 
-Commands and URLs are never broken, so that they can be copied. No markup is ever interpreted: every string goes
-through `Text`.
+Words are never broken, and commands and URLs not even between their words, so that they can be copied. No markup is
+ever interpreted: every string goes through `Text`.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
-#: `ffmpeg -i …` before a full stop, a comma, a semicolon or the end.
-_COMMAND = re.compile(r"\s*`([a-z][\w.-]* [^`]+)`(?:[.;,]\s*|\s*$)")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: `ffmpeg -i …` or `https://…` before a full stop, a comma, a semicolon or the end.
+_COMMAND = re.compile(r"\s*`([a-z][\w.-]* [^`]+|[a-z]+://[^`\s]+)`(?:[.;,]\s*|\s*$)")
+#: What stays on one line: a short quotation in backticks with what clings to it, or a word; and the space after it.
+_WORD = re.compile(r"(?:[^\s`]*`[^`]*`\S*|\S+)\s*|\s+")
+_PLAIN_WORD = re.compile(r"\S+\s*|\s+")
 
 
 class Page:
@@ -54,10 +60,11 @@ class Page:
         """One paragraph, wrapped; `bullet` stands before its first line."""
         self._put(Text(" " * indent) + (bullet or Text()), text)
 
-    def row(self, label: str, value: Text | str, indent: int = 2, columns: int = 12) -> None:
+    def row(self, label: Text | str, value: Text | str, indent: int = 2, columns: int = 12) -> None:
         """A fact: its label in the first column, its value wrapped in the second; nothing when it is empty."""
         if value:
-            self._put(Text.assemble(" " * indent, (label, "dim"), " " * (columns - cell_len(label))), value)
+            name = Text(label, "dim") if isinstance(label, str) else label
+            self._put(Text.assemble(" " * indent, name, " " * (columns - name.cell_len)), value)
 
     def advice(self, text: str, indent: int, label: str = "") -> None:
         """Prose that quotes commands in backticks: a command that ends a clause gets a line of its own."""
@@ -69,15 +76,41 @@ class Page:
                 self.row(label, part, indent, columns)
                 label = ""
 
-    def verbatim(self, text: str, indent: int = 4) -> None:
+    def verbatim(self, text: Text | str, indent: int = 4) -> None:
         """One line whatever its length: the terminal may fold it, a copy of it stays whole."""
-        self._console.print(Text(" " * indent + text), soft_wrap=True)
+        self._console.print(Text.assemble(" " * indent, text), soft_wrap=True)
 
     def _put(self, head: Text, value: Text | str) -> None:
         text = Text(value) if isinstance(value, str) else value
         column = head.cell_len
-        overflow: Literal["ignore", "fold"] = "ignore" if "://" in text.plain else "fold"
-        for part in text.wrap(self._console, max(self._width - column, 10), overflow=overflow):
-            part.rstrip()
-            self._console.print(head + part, soft_wrap=True)
-            head = Text(" " * column)
+        for paragraph in text.split("\n", allow_blank=True):
+            for part in paragraph.divide(_breaks(paragraph.plain, max(self._width - column, 10))):
+                part.rstrip()
+                self._console.print(head + part, soft_wrap=True)
+                head = Text(" " * column)
+
+
+def _breaks(text: str, room: int) -> Iterator[int]:
+    """Where lines of at most `room` columns begin, but for the first one."""
+    filled, start = 0, 0
+    for word in _words(text, room):
+        occupied = cell_len(word.rstrip())
+        if filled and filled + occupied > room:
+            yield start
+            filled = 0
+        filled += cell_len(word)
+        start += len(word)
+
+
+def _words(text: str, room: int, pattern: re.Pattern[str] = _WORD) -> Iterator[str]:
+    """The pieces that stay whole: words, short quotations, and paths and URLs of any length; else what fits."""
+    for match in pattern.finditer(text):
+        word = match.group()
+        if cell_len(word.rstrip()) <= room:
+            yield word
+        elif " " in word.rstrip():
+            yield from _words(word, room, _PLAIN_WORD)
+        elif "://" in word or (word.isascii() and "/" in word):
+            yield word
+        else:
+            yield from chop_cells(word, room)

@@ -5,7 +5,8 @@ Signs whose width depends on the terminal's language (…, –, ×, ·) are kept
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -17,9 +18,8 @@ from preflight.report.wire import Delivery, Image, Video
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from decimal import Decimal
 
-    from preflight.report.wire import Cost, Estimate, Finding, NotEvaluated
+    from preflight.report.wire import Cost, Estimate, Finding, Ignored, NotEvaluated
 
 _LOOK = {
     Verdict.PASS: ("✓", "bold green"),
@@ -33,41 +33,88 @@ _SEVERITIES = {
     Severity.NOTE: ("i", "bold cyan", "Notes"),
 }
 _NAMES_SHOWN = 3
+#: Lines of a terminal; above it the verdict has scrolled away when the report ends.
+_SCREENFUL = 24
+#: Decimals of money at least; a finer price shows all of its own.
+_CENTS = 2
 
 
-def render_text(report: Report | MediaReport, *, width: int, color: bool, verbosity: int) -> str:
+def render_text(report: Report | MediaReport, *, width: int, color: bool, verbosity: int, strict: bool) -> str:
     """See `preflight.render.render`."""
     page = Page(width, color=color)
     if isinstance(report, MediaReport):
         _medium_alone(page, report, verbosity)
+    elif verbosity < 0:
+        _in_one_line(page, report)
     else:
-        _headline(page, report)
-        if verbosity >= 0:
-            _body(page, report, verbose=verbosity > 0)
+        _headline(page, report, _summary(report, strict=strict))
+        _body(page, report, verbose=verbosity > 0)
+        if page.text().count("\n") > _SCREENFUL:
+            page.blank()
+            _in_one_line(page, report)
     return page.text()
 
 
 # ------------------------------------------------------------------------------------------- sections
 
 
-def _headline(page: Page, report: Report) -> None:
+def _headline(page: Page, report: Report, summary: str, *, whole: bool = False) -> None:
     symbol, style = _LOOK[report.verdict]
-    page.line(Text.assemble((f"{symbol} {report.verdict.upper()}", style), "  ", _summary(report)))
+    line = Text.assemble((f"{symbol} {report.verdict.upper()}", style), "  ", summary + _ignored(report.ignored))
+    if whole:
+        page.verbatim(line, 0)
+    else:
+        page.line(line)
 
 
-def _summary(report: Report) -> str:
-    counts = {severity: sum(finding.severity is severity for finding in report.findings) for severity in Severity}
-    counted = ", ".join(_count(number, severity) for severity, number in counts.items() if number)
-    open_rules = sum(item.decisive for item in report.not_evaluated)
+def _in_one_line(page: Page, report: Report) -> None:
+    """The verdict with what decided it, as a script or a scrolled terminal needs it."""
+    decided = {Verdict.FAIL: Severity.ERROR, Verdict.WARN: Severity.WARNING}.get(report.verdict)
+    places = (f"{item.rule} {item.pointer}".rstrip() for item in report.findings if item.severity is decided)
+    said = "; ".join(dict.fromkeys(places)) or _summary(report, strict=False)
+    _headline(page, report, said, whole=True)
+
+
+def _summary(report: Report, *, strict: bool) -> str:
+    counted = _counted(report.findings)
     match report.verdict:
         case Verdict.PASS:
             return "ready to submit" + (f" ({counted})" if counted else "")
+        case Verdict.WARN if strict:
+            return f"{counted}, which --strict does not accept"
         case Verdict.WARN:
-            return f"{counted}: not refused for certain; result, cost or certainty suffers"
+            return f"{counted}: probably accepted, but result, cost or certainty suffers"
         case Verdict.FAIL:
             return f"{counted}: refused, or the job fails"
         case Verdict.UNKNOWN:
-            return f"{_count(open_rules, 'rule')} could not be decided" + (f"; {counted}" if counted else "")
+            return _root_causes(report) + (f" ({counted})" if counted else "")
+
+
+def _counted(items: Iterable[Finding | Ignored]) -> str:
+    counts = Counter(item.severity for item in items)
+    return ", ".join(_count(counts[severity], severity) for severity in Severity if counts[severity])
+
+
+def _ignored(items: Sequence[Ignored]) -> str:
+    rules = ", ".join(dict.fromkeys(item.rule for item in items))
+    return f" ({_counted(items)} ignored: {rules})" if items else ""
+
+
+def _root_causes(report: Report) -> str:
+    """Why the verdict is open: what kept a medium from being looked at, else what the rules themselves miss."""
+    media = (("image", report.image), ("video", report.video))
+    causes = [
+        f"the {kind} could not be fetched: {medium.failure.cause.replace('-', ' ')} ({medium.failure.detail})"
+        for kind, medium in media
+        if medium and medium.failure and medium.failure.passing
+    ]
+    silent = {kind for kind, medium in media if medium and not medium.failure}
+    reasons = [
+        item.reason if item.subject in item.reason else f"{item.subject}: {item.reason}"
+        for item in report.not_evaluated
+        if item.decisive and (item.subject in silent or not causes)
+    ]
+    return "; ".join([*causes, *dict.fromkeys(reasons)])
 
 
 def _body(page: Page, report: Report, *, verbose: bool) -> None:
@@ -110,14 +157,19 @@ def _not_evaluated(page: Page, items: Sequence[NotEvaluated], *, verbose: bool) 
     if not items:
         return
     page.section("Not evaluated")
-    groups: dict[tuple[bool, str], list[NotEvaluated]] = defaultdict(list)
+    groups: dict[str, list[NotEvaluated]] = defaultdict(list)
     for item in items:
-        groups[not item.decisive, item.reason].append(item)
-    for (undecisive, reason), members in sorted(groups.items()):
+        groups[item.reason].append(item)
+    # What the verdict waits for comes first.
+    for reason, members in sorted(groups.items(), key=lambda group: not any(item.decisive for item in group[1])):
+        decisive = any(item.decisive for item in members)
         rules = list(dict.fromkeys(item.rule for item in members))
         subjects = " and the ".join(dict.fromkeys(item.subject for item in members))
-        bullet = Text("  ") if undecisive else Text("? ", _LOOK[Verdict.UNKNOWN][1])
-        page.line(f"{_count(len(rules), 'rule')} on the {subjects}: {reason}", 2, bullet)
+        bullet = Text("? ", _LOOK[Verdict.UNKNOWN][1]) if decisive else Text("  ")
+        told = Text(f"{_count(len(rules), 'rule')} on the {subjects}: {reason}", "" if decisive else "dim")
+        page.line(told, 2, bullet)
+        if not (decisive or verbose) and all(rule.startswith("url-") for rule in rules):
+            continue  # local files have no URL yet: nothing to learn from the names
         shown = rules if verbose or len(rules) <= _NAMES_SHOWN + 1 else rules[:_NAMES_SHOWN]
         more = f", and {len(rules) - len(shown)} more (-v lists them)" if len(shown) < len(rules) else ""
         page.line(Text(", ".join(shown) + more, "dim"), 4)
@@ -129,10 +181,7 @@ def _facts(page: Page, medium: Image | Video | Delivery, *, verbose: bool) -> No
         page.verbatim(f"-> {medium.final_url}", 2)
     for hop in medium.hops if verbose else ():
         page.row(f"hop {hop.status}", hop.url)
-    if medium.failure:
-        page.row("not read", f"{medium.failure.cause}: {medium.failure.detail}")
-    if medium.not_media:
-        page.row("no medium", f"{medium.not_media.refusal}: {medium.not_media.detail}")
+    page.row("not read", _unread(medium))
     if isinstance(medium, Image) and medium.format:
         _image_facts(page, medium)
     elif isinstance(medium, Video) and medium.container:
@@ -208,10 +257,13 @@ def _estimate(page: Page, estimate: Estimate) -> None:
         ("billed", estimate.billed_seconds, True),
         ("at least", estimate.at_least, spread),
         ("at most", estimate.at_most, spread),
-        ("hold", estimate.hold_seconds, True),
     ):
         if value is not None and shown:
             page.row(label, f"{_seconds(value)} s")
+    # A clip beyond the window is refused: then nobody reserves the window's end for it.
+    hold, billed = estimate.hold_seconds, estimate.billed_seconds
+    if hold is not None and billed is not None and billed <= hold:
+        page.row("reserved", f"{_seconds(hold)} s first, by some resellers")
     if estimate.cost:
         page.row("cost", _cost(estimate.cost))
     for assumption in estimate.assumptions:
@@ -240,13 +292,19 @@ def _medium_alone(page: Page, report: MediaReport, verbosity: int) -> None:
 
 def _in_short(medium: Image | Video | Delivery) -> str:
     if isinstance(medium, Image):
-        return _listed(medium.format, _sides(medium.width, medium.height))
+        return _listed(medium.format, _sides(medium.width, medium.height), medium.truncated and "truncated")
     if isinstance(medium, Video):
         length = medium.durations.container
         seconds = "duration not established" if length is None else f"{_seconds(length)} s"
-        return _listed(medium.container, seconds, _sides(medium.width, medium.height), medium.codec)
-    reason = medium.failure.cause if medium.failure else medium.not_media.refusal if medium.not_media else "nothing"
-    return f"not read: {reason}"
+        shape = (_sides(medium.width, medium.height), medium.codec, medium.truncated and "truncated")
+        return _listed(medium.container, seconds, *shape)
+    return f"not read: {_unread(medium)}"
+
+
+def _unread(medium: Image | Video | Delivery) -> str:
+    if medium.failure:
+        return f"{medium.failure.cause}: {medium.failure.detail}"
+    return f"{medium.not_media.refusal}: {medium.not_media.detail}" if medium.not_media else ""
 
 
 def _transfer(medium: Image | Video | Delivery) -> str:
@@ -269,16 +327,15 @@ def _sound(video: Video) -> str:
 
 def _cost(cost: Cost) -> str:
     unit = f" {cost.currency}" if cost.currency else ""
+    places = max(_CENTS, -int(cost.per_second.as_tuple().exponent))
+
+    def money(amount: Decimal) -> str:
+        return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"
+
     if cost.expected is None or cost.at_least is None or cost.at_most is None:
-        return f"not established, at {_money(cost.per_second)}{unit} per second"
-    span = "" if cost.at_least == cost.at_most else f", {_money(cost.at_least)} to {_money(cost.at_most)}"
-    return f"{_money(cost.expected)}{unit}{span}, at {_money(cost.per_second)}{unit} per second"
-
-
-def _money(amount: Decimal) -> str:
-    """Two decimals at least, four at most."""
-    text = f"{amount:.4f}"
-    return text[:-2] + text[-2:].rstrip("0")
+        return f"not established, at {money(cost.per_second)}{unit} per second"
+    span = "" if cost.at_least == cost.at_most else f", {money(cost.at_least)} to {money(cost.at_most)}"
+    return f"{money(cost.expected)}{unit}{span}, at {money(cost.per_second)}{unit} per second"
 
 
 def _seconds(value: float, beside: Iterable[float | None] = ()) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from preflight import __version__
@@ -11,7 +10,7 @@ from preflight.facts import ImageFacts, NotMedia, VideoFacts
 from preflight.findings import verdict_of
 from preflight.printable import clean, clean_lines
 from preflight.probes.pillow import version as pillow_version
-from preflight.redaction import redact_urls
+from preflight.redaction import redact_trace, redact_urls
 from preflight.report.wire import (
     Audio,
     Cost,
@@ -21,6 +20,7 @@ from preflight.report.wire import (
     Failure,
     Finding,
     Hop,
+    Ignored,
     Image,
     MediaReport,
     NotAMedium,
@@ -56,13 +56,16 @@ def build_report(case: Case, judgement: Judgement, estimate: estimates.Estimate,
     return Report(
         verdict=verdict_of(judgement.findings, judgement.not_evaluated),
         profile=ProfileId(name=clean(case.profile.name), revision=clean(case.profile.revision)),
-        request=_request(case),
+        request=_request(case, safe),
         image=_image(case.image) if case.image else None,
         video=_video(case.video, _window(case)) if case.video else None,
         findings=tuple(_finding(finding, safe) for finding in judgement.findings),
         not_evaluated=tuple(
             NotEvaluated(rule=item.rule, subject=item.subject, reason=safe.text(item.reason), decisive=item.decisive)
             for item in judgement.not_evaluated
+        ),
+        ignored=tuple(
+            Ignored(rule=item.rule, severity=item.severity, subject=item.subject) for item in judgement.ignored
         ),
         estimate=_estimate(estimate),
         tool=_tool(case.video),
@@ -111,7 +114,7 @@ def _finding(finding: findings.Finding, safe: _Redactor) -> Finding:
         rule=finding.rule,
         severity=finding.severity,
         subject=finding.subject,
-        pointer=clean(finding.pointer),
+        pointer=clean(redact_trace(safe.known(finding.pointer))),
         message=safe.text(finding.message),
         observed=safe.scalar(finding.observed),
         limit=safe.scalar(finding.limit),
@@ -121,11 +124,11 @@ def _finding(finding: findings.Finding, safe: _Redactor) -> Finding:
     )
 
 
-def _request(case: Case) -> Request:
+def _request(case: Case, safe: _Redactor) -> Request:
     read = case.request
     return Request(
         model=_text(read.model),
-        prompt=clean(read.prompt, None) if read.prompt is not None else None,
+        prompt=clean(safe.text(read.prompt), None) if read.prompt is not None else None,
         image_url=_url(read.image_url) if read.image_url is not None else None,
         video_url=_url(read.video_url) if read.video_url is not None else None,
         keep_original_sound=_text(read.keep_original_sound),
@@ -251,10 +254,10 @@ def _estimate(found: estimates.Estimate) -> Estimate:
 
 
 def _tool(medium: facts.Medium | None) -> Tool:
-    libav = sys.modules.get("preflight.probes.libav") if medium and isinstance(medium.outcome, VideoFacts) else None
+    video = medium.outcome if medium and isinstance(medium.outcome, VideoFacts) else None
     return Tool(
         version=__version__,
-        ffmpeg=libav.versions() if libav else None,
+        ffmpeg=video.libavformat if video else None,
         pillow=pillow_version(),
     )
 

@@ -234,6 +234,14 @@ class Finding(_Wire):
     source: str = Field(description="Where the limit or the knowledge comes from.")
 
 
+class Ignored(_Wire):
+    """Something that would have been found, had its rule not been ignored."""
+
+    rule: str
+    severity: Severity
+    subject: Subject
+
+
 class NotEvaluated(_Wire):
     """A rule that could not be evaluated."""
 
@@ -290,6 +298,9 @@ class Report(_Wire):
     video: Video | None = Field(description="null: the request names no video.")
     findings: tuple[Finding, ...]
     not_evaluated: tuple[NotEvaluated, ...]
+    ignored: tuple[Ignored, ...] = Field(
+        default=(), description="What ignored rules would have found; the verdict is without it."
+    )
     estimate: Estimate
     tool: Tool
     timing: Timing

@@ -118,6 +118,8 @@ def _json_fault(error: json.JSONDecodeError) -> str:
     comma = error.pos if error.doc[error.pos : error.pos + 1] == "," else len(error.doc[: error.pos].rstrip()) - 1
     if comma >= 0 and re.compile(r",\s*[}\]]").match(error.doc, comma):
         return "a comma before the closing bracket"
+    if re.compile(r"\s*(?://|/\*|#)").match(error.doc, error.pos):
+        return "JSON has no comments; take this one out"
     return error.msg[0].lower() + error.msg[1:].removesuffix(" at")
 
 
@@ -127,7 +129,7 @@ def _one_object(value: object, origin: str) -> Mapping[str, object]:
     if isinstance(value, list):
         what = "one request inside a list; take it out of the brackets"
         if len(value) != 1:
-            what = f"a list of {len(value)}; one request is needed (`preflight audit` takes many)"
+            what = f"a list of {len(value)}; one request is needed, so give them one by one"
         raise RequestUnreadable(f"{origin}: {what}")
     raise RequestUnreadable(f"{origin}: {shown(value)}, not a JSON object")
 

@@ -7,7 +7,7 @@ Reading never stops at the first problem and never raises for content, so that t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 #: More unknown fields than this are counted, not named: nobody reads on, and each one is compared with every field.
 _MOST_UNKNOWN = 40
 
-Kind = Literal["missing", "unknown", "type", "value", "blank", "inline"]
+Kind = Literal["nested", "missing", "unknown", "type", "value", "blank", "inline"]
+
+#: Two of our field names in one object make it a request; one may be chance.
+_ENOUGH_FIELDS = 2
+_OPTIONAL = frozenset(
+    name
+    for model in (GenerationRequest, WatermarkInfo)
+    for name, field in model.model_fields.items()
+    if not field.is_required()
+)
 
 #: pydantic's word for what is wrong -> ours. Anything else is a wrong type.
 _KINDS: dict[str, Kind] = {
@@ -48,6 +57,8 @@ class Problem:
     """The values (or, for an unknown field, the field names) to choose from."""
     nearest: str | None = None
     """The one of `allowed` that was probably meant."""
+    optional: bool = False
+    """May the field be left out?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +87,12 @@ def read_request(payload: Mapping[str, object] | GenerationRequest) -> ReadReque
     if not isinstance(payload, Mapping):
         return ReadRequest({}, (Problem("", "type", "an object with the fields of the request", shown(payload)),))
 
+    given = payload
+    wrapper, payload = _unwrapped(payload)
     fields = {name: payload[name] for name in FIELDS if name in payload}
     watermark: Mapping[Any, object] = {}
-    if isinstance(given := fields.get("watermark_info"), Mapping | WatermarkInfo):
-        watermark = dict(given)
+    if isinstance(about := fields.get("watermark_info"), Mapping | WatermarkInfo):
+        watermark = dict(about)
         fields["watermark_info"] = {name: watermark[name] for name in WATERMARK_FIELDS if name in watermark}
         payload = {**payload, "watermark_info": watermark}
 
@@ -91,15 +104,35 @@ def read_request(payload: Mapping[str, object] | GenerationRequest) -> ReadReque
 
     watermark_is_right = wrong.isdisjoint({"/watermark_info", "/watermark_info/enabled"})
     return ReadRequest(
-        payload=payload,
+        payload=given if wrapper else payload,
         problems=(
-            *wrong_fields,
+            *wrapper,
+            *(_inside(problem, wrapper, given) for problem in wrong_fields),
             *_unknown_fields(payload, FIELDS, ""),
             *_unknown_fields(watermark, WATERMARK_FIELDS, "/watermark_info"),
         ),
         **{name: right(name) for name in FIELDS if name != "watermark_info"},
         watermark_enabled=bool(watermark.get("enabled", False)) if watermark_is_right else None,
     )
+
+
+def _unwrapped(payload: Mapping[str, object]) -> tuple[tuple[Problem, ...], Mapping[str, object]]:
+    """The fields of a request that stands one level too deep, beside those that do not, and what to say about it."""
+    for name, inner in payload.items():
+        if name not in FIELDS and isinstance(inner, Mapping) and len(set(inner) & set(FIELDS)) >= _ENOUGH_FIELDS:
+            text = name if isinstance(name, str) else shown(name)
+            pointer = f"/{printable(text).replace('~', '~0').replace('/', '~1')}"
+            told = Problem(pointer, "nested", "they belong to the top level of the request", shown(inner))
+            outer = {key: value for key, value in payload.items() if key != name}
+            return (told,), {**inner, **outer}
+    return (), payload
+
+
+def _inside(problem: Problem, wrapper: tuple[Problem, ...], given: Mapping[str, object]) -> Problem:
+    """Let the pointer to a field that stands in the wrapper lead through it."""
+    if not wrapper or problem.kind == "missing" or problem.pointer.split("/")[1] in given:
+        return problem
+    return replace(problem, pointer=wrapper[0].pointer + problem.pointer)
 
 
 def _wrong_fields(fields: Mapping[str, object]) -> Iterator[Problem]:
@@ -127,6 +160,7 @@ def _problem(item: ErrorDetails) -> Problem:
         observed="nothing" if kind == "missing" else shown(value),
         allowed=allowed,
         nearest=None if kind == "missing" else nearest_value(value, name, allowed),
+        optional=name in _OPTIONAL,
     )
 
 

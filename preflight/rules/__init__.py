@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from preflight.errors import UsageError
+from preflight.errors import ProfileInvalid, UsageError
 from preflight.facts import ImageFacts, VideoFacts
 from preflight.findings import Finding, NotEvaluated, Severity, Subject
+from preflight.redaction import redact_trace
 from preflight.rules import duration, filesize, image, medium, pair, reference, request, video
 from preflight.rules.medium import absence
 from preflight.rules.model import Breach, Case, Rule, Unestablished
@@ -56,6 +57,8 @@ class Judgement:
 
     findings: tuple[Finding, ...]
     not_evaluated: tuple[NotEvaluated, ...]
+    ignored: tuple[Finding, ...] = ()
+    """What rules that were to be ignored would have said."""
 
 
 def rule_by_id(id: str) -> Rule | None:  # noqa: A002  (the field's own word)
@@ -64,7 +67,7 @@ def rule_by_id(id: str) -> Rule | None:  # noqa: A002  (the field's own word)
 
 
 def judge(case: Case, ignore: frozenset[str] = frozenset()) -> Judgement:
-    """Run every rule; what `ignore` names (rule ids) is left out of the answer.
+    """Run every rule; what those that `ignore` names (rule ids) find is set aside and decides nothing.
 
     Raises:
         UsageError: `ignore` names a rule that does not exist.
@@ -73,29 +76,46 @@ def judge(case: Case, ignore: frozenset[str] = frozenset()) -> Judgement:
     findings: list[Finding] = []
     not_evaluated: list[NotEvaluated] = []
     for rule in RULES:
-        if rule.id in ignore or not _applies(rule, case.profile):
+        if not _applies(rule, case.profile):
             continue
         for subject in rule.subjects:
             try:
                 for breach in rule.check(case, *_matter(rule, subject, case)):
                     findings.append(_finding(rule, subject, breach, case.profile))  # noqa: PERF401  (what came stays)
             except Unestablished as stop:
+                if rule.id in ignore:
+                    continue
                 decisive = _decisive(rule, case.profile) and not isinstance(stop, _NoUrl)
                 not_evaluated.append(NotEvaluated(rule.id, subject, stop.reason, decisive))
     findings.sort(key=lambda item: (_SEVERITIES.index(item.severity), _SUBJECTS.index(item.subject), _PLACE[item.rule]))
-    return Judgement(tuple(findings), tuple(not_evaluated))
+    heard = tuple(item for item in findings if item.rule not in ignore)
+    return Judgement(heard, tuple(not_evaluated), tuple(item for item in findings if item.rule in ignore))
 
 
 def require_known(names: Iterable[str], purpose: str) -> None:
     """Make sure that there are rules of these ids before anything is fetched for them.
 
     Raises:
-        UsageError: one does not exist; the nearest id is named.
+        UsageError: some do not exist; each is named, with the nearest id.
     """
+    told = []
     for name in sorted(set(names) - set(_BY_ID)):
-        near = get_close_matches(name, _BY_ID, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"no rule {name!r} to {purpose}{hint} (`preflight rules` lists all)")
+        near = get_close_matches(name.lower(), _BY_ID, n=1)
+        told.append(f"no rule {name!r} to {purpose}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    if told:
+        raise UsageError(redact_trace(f"{'; '.join(told)} (preflight rules lists them all)"))
+
+
+def require_profile(profile: Profile, name: object) -> None:
+    """Make sure that the severities of a profile, called `name` by the caller, are those of rules that exist.
+
+    Raises:
+        ProfileInvalid: some are not.
+    """
+    try:
+        require_known(profile.severities, "give a severity")
+    except UsageError as error:
+        raise ProfileInvalid(redact_trace(f"profile {name}: severities: {error}")) from None
 
 
 def _applies(rule: Rule, profile: Profile) -> bool:
@@ -172,7 +192,14 @@ def _severity(rule: Rule, by: Limit | None, profile: Profile) -> Severity:
     return profile.severities.get(rule.id) or (by.severity if by else None) or rule.severity
 
 
+def severity_under(profile: Profile, rule: Rule) -> Severity | None:
+    """The worst that the rule can say under this profile; None where the profile leaves it nothing to say."""
+    if not _applies(rule, profile):
+        return None
+    limits: list[Limit | None] = [profile.limits[name] for name in rule.limits if name in profile.limits]
+    return min((_severity(rule, by, profile) for by in limits or [None]), key=_SEVERITIES.index)
+
+
 def _decisive(rule: Rule, profile: Profile) -> bool:
     """Could the rule, under this profile, have said "error"?"""
-    limits: list[Limit | None] = [profile.limits[name] for name in rule.limits if name in profile.limits]
-    return any(_severity(rule, by, profile) is Severity.ERROR for by in limits or [None])
+    return severity_under(profile, rule) is Severity.ERROR

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from preflight.deliver.url import host_of, redact
+from preflight.deliver.url import host_of, port_of, redact, repaired
 from preflight.facts import Cause
 from preflight.findings import Severity
 from preflight.rules.limits import PAGE
@@ -24,6 +24,7 @@ PUBLIC_LINK = f"{PAGE}: the media must be publicly reachable direct links"
 
 _UPLOAD = "Upload the file to public storage and use its https link, presigned where it must stay private."
 _MAY_PASS = "It may pass, or be between this machine and the server only: what the provider will meet is not known."  # noqa: S105
+_INDEX_FIRST = ", or put the index first: `ffmpeg -i {file} -c copy -movflags +faststart out.mp4`"
 _AGAIN = "Check again in a moment, and from another network if it stays."
 
 
@@ -63,23 +64,25 @@ def _cause(
 def _words(medium: Medium) -> dict[str, str]:
     """Where it failed: the last URL asked, which after redirects is not the one given."""
     last = medium.delivery.final_url or medium.delivery.reference
-    return {"url": redact(last), "host": host_of(last) or "the server"}
+    index = "" if medium.kind == "image" else _INDEX_FIRST
+    return {"url": redact(last), "host": host_of(last) or "the server", "port": str(port_of(last)), "index": index}
 
 
 # ------------------------------------------------------------------------------------ no connection, no trust
 
 no_such_host = _cause(
     Cause.NO_SUCH_HOST,
-    title="The host does not exist",
-    message="The {subject}'s host {host} does not exist.",
-    why="The name system has no address for the name, so nobody can fetch the file.",
+    title="The host was not found",
+    message="The {subject}'s host {host} was not found: {detail}.",
+    why="Who finds no address for the name cannot fetch the file. That is what the name server of this machine says; "
+    "the provider asks another one, which knows more than this only where yours is behind or private.",
     fix="Correct the spelling of the host; if it is new, wait until its DNS entry has spread.",
     source="RFC 8020 (NXDOMAIN)",
 )
 refused = _cause(
     Cause.REFUSED,
     title="The server refuses connections",
-    message="The {subject}'s server {host} refuses connections: {detail}.",
+    message="The {subject}'s server {host} refuses connections at port {port}.",
     why="No program listens at that port, or a firewall turns everybody away; the provider meets the same.",
     fix="Start the server or correct the port, and open it to the internet. " + _UPLOAD,
 )
@@ -106,7 +109,7 @@ tls_untrusted = _cause(
     why="It is signed by itself or by an unknown authority, or the server leaves out the certificate in between. "
     "Browsers often find that one by themselves; servers do not.",
     fix="Serve the full chain of a public authority (`fullchain.pem`, not `cert.pem`). To see what is sent: "
-    "`openssl s_client -connect {host}:443 -servername {host} -showcerts`.",
+    "`openssl s_client -connect {host}:{port} -servername {host} -showcerts`.",
     source="RFC 8446, section 4.4.2 (certificate chain)",
 )
 tls_failed = _cause(
@@ -185,7 +188,7 @@ bad_redirect = _cause(
 dns_failed = _cause(
     Cause.DNS_FAILED,
     title="The host name could not be looked up",
-    message="The name of the {subject}'s host {host} could not be looked up: {detail}.",
+    message="The {subject}'s host {host} could not be looked up: {detail}.",
     fix="See that this machine has a network and a name server. " + _AGAIN,
     source="RFC 1035 (domain names)",
 )
@@ -211,7 +214,7 @@ connection_lost = _cause(
 bad_http = _cause(
     Cause.BAD_HTTP,
     title="The server's answer is not sound HTTP",
-    message="The {subject}'s server answers in a way that HTTP does not allow: {detail}.",
+    message="The {subject}'s server {host} does not answer in sound HTTP at port {port}: {detail}.",
     fix="Let a common web server or object storage serve the file, uncompressed: strict clients refuse such answers.",
     source="RFC 9112 (HTTP/1.1)",
 )
@@ -241,9 +244,9 @@ budget = _cause(
     Cause.BUDGET,
     title="More bytes are needed than allowed",
     message="The {subject} could not be read to the end of its facts: {detail}.",
-    why="The limit is preflight's own. A file whose index stands at its end, behind a server without ranges, needs the "
-    "whole file.",
-    fix="Allow more (--max-bytes), or put the index first: `ffmpeg -i in.mp4 -c copy -movflags +faststart out.mp4`.",
+    why="The limit is preflight's own. Behind a server without ranges, a video whose index stands at its end is read "
+    "whole.",
+    fix="Allow more bytes (--max-bytes){index}.",
     source="preflight's own byte budget",
 )
 
@@ -261,27 +264,34 @@ def _lacks_scheme(medium: Medium) -> bool:
     return "/" in path or not _MEDIA.fullmatch(path.rpartition(".")[2])
 
 
-def _unreadable(medium: Medium) -> Breaches:
+def _meant(medium: Medium) -> str | None:
+    """The URL that a path to nothing was meant to be."""
+    path = medium.delivery.reference
+    return repaired(path) or (repaired(f" https://{path.lstrip('/')}") if _lacks_scheme(medium) else None)
+
+
+def _unreadable(medium: Medium, **values: str) -> Breaches:
     failure = medium.delivery.failure
     if failure and failure.cause is Cause.NOT_A_FILE:
         shown = redact(medium.delivery.reference)
-        yield Breach(shown, values={"path": shown, "detail": failure.detail})
+        yield Breach(shown, values={"path": shown, "detail": failure.detail, **values})
 
 
 @rule(
     "delivery-scheme-missing",
     "reference",
     Severity.ERROR,
-    title="The URL has no scheme, and there is no such file",
-    message="The {subject} {path} is neither a URL, because it has no scheme, nor a file here.",
-    why="Without https:// a text is no URL to the provider; preflight takes it for a local path.",
-    fix="Write https:// before it.",
+    title="The URL does not begin with a scheme, and there is no such file",
+    message="The {subject} {path} is neither a URL, because no scheme stands at its beginning, nor a file here.",
+    why="Without https:// at its beginning a text is no URL to the provider; preflight takes it for a local path.",
+    fix="Write {url}.",
     source="RFC 3986, section 4.3 (absolute URI)",
 )
 def scheme_missing(_: Case, medium: Medium) -> Breaches:
-    """A path to nothing that begins like a host."""
-    if _lacks_scheme(medium):
-        yield from _unreadable(medium)
+    """A path to nothing that begins like a host, or like a URL with a slip in it."""
+    meant = _meant(medium)
+    if meant or _lacks_scheme(medium):
+        yield from _unreadable(medium, url=redact(meant) if meant else "https:// before it")
 
 
 @rule(
@@ -291,13 +301,14 @@ def scheme_missing(_: Case, medium: Medium) -> Breaches:
     title="The path leads to no file that can be read",
     message="The {subject} {path} cannot be read: {detail}.",
     why="A local path stands for the file that you are about to upload; without it there is nothing to judge.",
-    fix="Correct the path, or give the https URL of the uploaded file.",
+    fix="{home}Correct the path, or give the https URL of the uploaded file.",
     source="the file system of this machine",
 )
 def not_a_file(_: Case, medium: Medium) -> Breaches:
     """A path to nothing, to a directory, or to what may not be read."""
-    if not _lacks_scheme(medium):
-        yield from _unreadable(medium)
+    if not _lacks_scheme(medium) and not _meant(medium):
+        home = "Write the home directory in full, for ~ is one only where a shell reads it outside of quotes. "
+        yield from _unreadable(medium, home=home if medium.delivery.reference.startswith("~") else "")
 
 
 RULES: tuple[Rule, ...] = (

@@ -13,14 +13,23 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from preflight.findings import Severity
-from preflight.rules.limits import LIBAV, PAGE, exceeded, numbers, plain, scalar, seconds, stated, undercut
+from preflight.rules.limits import (
+    CUT_MARGIN,
+    LIBAV,
+    PAGE,
+    exceeded,
+    numbers,
+    plain,
+    scalar,
+    seconds,
+    stated,
+    undercut,
+)
 from preflight.rules.model import Breach, Breaches, Case, Rule, Unestablished, established, rule
 
 if TYPE_CHECKING:
     from preflight.facts import VideoFacts
 
-#: A cut is advised this far inside the limit: a cut often comes out a frame or two longer than asked.
-_CUT_MARGIN = Fraction(1, 5)
 #: Sound coders pad and frame reordering shifts by less than this (seconds); it is no tail and no late start.
 _HARMLESS = Fraction(1, 10)
 _KEEP = "-c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart"
@@ -136,7 +145,7 @@ def video_too_short(case: Case, clip: VideoFacts) -> Breaches:
     message="The video lasts {seconds} s; at most {most} s are accepted{choice}.{also}",
     why="The server probes the real duration of video_url and refuses a clip above the maximum, which the requested "
     "orientation decides. Some services charge first and refuse afterwards.",
-    fix="Cut it a little below the limit: `ffmpeg -i in.mp4 -t {cut} " + _KEEP + " out.mp4`. {wider}"
+    fix="Cut it a little below the limit: `ffmpeg -i {file} -t {cut} " + _KEEP + " out.mp4`. {wider}"
     "Check the result: a cut made with -c copy often comes out longer than asked.",
     source=PAGE,
 )
@@ -154,7 +163,7 @@ def video_too_long(case: Case, clip: VideoFacts) -> Breaches:
                 "most": plain(limit),
                 "choice": f' with {by.by} "{key}"' if by and key else "",
                 "also": _also(clip),
-                "cut": plain(limit - _CUT_MARGIN),
+                "cut": plain(limit - CUT_MARGIN),
                 "wider": _wider(case, container),
             },
         )
@@ -225,7 +234,8 @@ def _cure(window: _Window, value: Fraction) -> str:
             f"`ffmpeg -ss 0 -i original.mp4 -t {plain(window.low + Fraction(1, 2))} {_KEEP} out.mp4`."
         )
     limit = window.high if window.high is not None else value
-    return f"Cut picture and sound below the limit: `ffmpeg -i in.mp4 -t {plain(limit - _CUT_MARGIN)} {_KEEP} out.mp4`."
+    cut = plain(limit - CUT_MARGIN)
+    return f"Cut picture and sound below the limit: `ffmpeg -i {{file}} -t {cut} {_KEEP} out.mp4`."
 
 
 @rule(
@@ -236,7 +246,7 @@ def _cure(window: _Window, value: Fraction) -> str:
     message="The duration of the video cannot be established.",
     why="The window and the price both rest on it. Live recordings (WebM from a browser) and streams often carry no "
     "duration; an unknown duration is never taken for an allowed one.",
-    fix="Write the clip anew, which gives it an index and a duration: `ffmpeg -i in.webm " + _KEEP + " out.mp4`.",
+    fix="Write the clip anew, which gives it an index and a duration: `ffmpeg -i {file} " + _KEEP + " out.mp4`.",
     source=PAGE,
 )
 def video_duration_unknown(_case: Case, clip: VideoFacts) -> Breaches:
@@ -256,7 +266,7 @@ def video_duration_unknown(_case: Case, clip: VideoFacts) -> Breaches:
     message="The sound lasts {audio} s and the picture {video} s.",
     why="A prober reports the longest stream, so the tail of sound is billed as if it were picture, and can push the "
     "clip over its limit.",
-    fix="End both together: `ffmpeg -i in.mp4 -t {video} " + _KEEP + " out.mp4`.",
+    fix="End both together: `ffmpeg -i {file} -t {video} " + _KEEP + " out.mp4`.",
     source=LIBAV,
 )
 def video_audio_longer(_case: Case, clip: VideoFacts) -> Breaches:
@@ -275,7 +285,7 @@ def video_audio_longer(_case: Case, clip: VideoFacts) -> Breaches:
     message="The picture starts {offset} s after the beginning of the file.",
     why="Readers disagree about such a clip: some count the empty beginning, some do not. It is shown as black, or the "
     "sound of the result is shifted against the motion.",
-    fix="Begin at the first frame: `ffmpeg -ss {offset} -i in.mp4 " + _KEEP + " out.mp4`.",
+    fix="Begin at the first frame: `ffmpeg -ss {offset} -i {file} " + _KEEP + " out.mp4`.",
     source=LIBAV,
 )
 def video_starts_late(_case: Case, clip: VideoFacts) -> Breaches:
@@ -292,7 +302,7 @@ def video_starts_late(_case: Case, clip: VideoFacts) -> Breaches:
     title="An edit list cuts or delays the picture",
     message="The file holds an edit list: players show another part of the picture than the frames stored in it.",
     why="Readers that ignore edit lists see the uncut clip and another duration, up to several times as long.",
-    fix="Make the cut real by encoding anew: `ffmpeg -i in.mp4 " + _KEEP + " out.mp4`.",
+    fix="Make the cut real by encoding anew: `ffmpeg -i {file} " + _KEEP + " out.mp4`.",
     source=LIBAV,
 )
 def video_edit_list(_case: Case, clip: VideoFacts) -> Breaches:
@@ -308,7 +318,7 @@ def video_edit_list(_case: Case, clip: VideoFacts) -> Breaches:
     title="The file's header claims another duration than its streams",
     message="The header claims {header} s; the streams last {container} s.",
     why="libav rebuilds the duration from the streams; one that trusts the header reports, and may bill, the claim.",
-    fix="Write the header anew, the picture stays as it is: `ffmpeg -i in.mp4 -c copy -movflags +faststart out.mp4`.",
+    fix="Write the header anew, the picture stays as it is: `ffmpeg -i {file} -c copy -movflags +faststart out.mp4`.",
     source=LIBAV,
 )
 def video_header_disagrees(_case: Case, clip: VideoFacts) -> Breaches:
@@ -327,7 +337,7 @@ def video_header_disagrees(_case: Case, clip: VideoFacts) -> Breaches:
     message="The {format} header states no duration; its last frames give {container} s.",
     why="Live recorders leave the field empty. libav then reports no duration, and a server that asks nobody else "
     "refuses the clip or reads something else than its length.",
-    fix=f"Make it an mp4, whose header says how long it is: `ffmpeg -i in.webm {_KEEP} out.mp4`.",
+    fix=f"Make it an mp4, whose header says how long it is: `ffmpeg -i {{file}} {_KEEP} out.mp4`.",
     source=LIBAV,
 )
 def video_duration_undeclared(_case: Case, clip: VideoFacts) -> Breaches:

@@ -12,6 +12,10 @@ from preflight.rules.model import Breach, Breaches, Case, Rule, Unestablished, r
 if TYPE_CHECKING:
     from preflight.facts import Medium
 
+_AS_JPEG = (
+    '`python -c "import sys; from PIL import Image; '
+    "Image.open(sys.argv[1]).convert('RGB').save(sys.argv[2], quality=92)\" {file} out.jpg`"
+)
 _TWO_READINGS = "Whether a file of this size is taken depends on a reading of MB that nobody has published."
 
 
@@ -53,7 +57,7 @@ def _known_size(medium: Medium) -> Breaches:
     title="The video is larger than the provider takes",
     message="The video has {size}; at most {most} are accepted.",
     why="The provider refuses a larger file, or its download stops before the end and the job fails.",
-    fix="Encode it smaller: `ffmpeg -i in.mp4 -c:v libx264 -crf 23 -c:a aac -movflags +faststart out.mp4`; "
+    fix="Encode it smaller: `ffmpeg -i {file} -c:v libx264 -crf 23 -c:a aac -movflags +faststart out.mp4`; "
     "raise -crf until it fits.",
     source=PAGE,
 )
@@ -71,7 +75,7 @@ def video_too_large(case: Case, medium: Medium) -> Breaches:
     title="The video's size is allowed under one reading of MB only",
     message="The video has {size}: too much if a megabyte is a million bytes (at most {most}), allowed if it is 1024².",
     why=_TWO_READINGS,
-    fix="Get below the smaller reading: `ffmpeg -i in.mp4 -c:v libx264 -crf 23 -c:a aac -movflags +faststart out.mp4`.",
+    fix="Get below the smaller reading: `ffmpeg -i {file} -c:v libx264 -crf 23 -c:a aac -movflags +faststart out.mp4`.",
     source=PAGE,
 )
 def video_size_ambiguous(case: Case, medium: Medium) -> Breaches:
@@ -105,8 +109,7 @@ def video_size_unknown(_case: Case, medium: Medium) -> Breaches:
     title="The image is larger than the provider takes",
     message="The image has {size}; at most {most} are accepted.",
     why="The vendor refuses a larger image, minutes after the job was accepted.",
-    fix='Save it as a JPEG: `python -c "from PIL import Image; '
-    "Image.open('in.png').convert('RGB').save('out.jpg', quality=92)\"`.",
+    fix=f"Save it as a JPEG: {_AS_JPEG}.",
     source=VENDOR,
 )
 def image_too_large(case: Case, medium: Medium) -> Breaches:
@@ -123,8 +126,7 @@ def image_too_large(case: Case, medium: Medium) -> Breaches:
     title="The image's size is allowed under one reading of MB only",
     message="The image has {size}: too much if a megabyte is a million bytes (at most {most}), allowed if it is 1024².",
     why=_TWO_READINGS,
-    fix='Save it as a JPEG: `python -c "from PIL import Image; '
-    "Image.open('in.png').convert('RGB').save('out.jpg', quality=92)\"`.",
+    fix=f"Save it as a JPEG: {_AS_JPEG}.",
     source=VENDOR,
 )
 def image_size_ambiguous(case: Case, medium: Medium) -> Breaches:

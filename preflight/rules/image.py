@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 def _pillow(expression: str, names: str = "Image, ImageOps") -> str:
-    """A command that reads `in.png`, applies an expression over `im`, and writes `out.png`."""
-    return f"`python -c \"from PIL import {names}; im = Image.open('in.png'); {expression}.save('out.png')\"`"
+    """A command that reads the file, applies an expression over `im`, and writes the result."""
+    return (
+        f'`python -c "import sys; from PIL import {names}; im = Image.open(sys.argv[1]); '
+        f'{expression}.save(sys.argv[2])" {{file}} {{out}}`'
+    )
 
 
 @rule(
@@ -203,7 +206,7 @@ def image_cmyk(_case: Case, picture: ImageFacts) -> Breaches:
     title="The image has more than 8 bits per channel",
     message="The image has {observed} bits per channel; 8 are usual.",
     why="Decoders for 8 bits cut such values off or refuse the file; the picture turns white or dark.",
-    fix="Export it with 8 bits per channel: `ffmpeg -i in.png -pix_fmt rgb24 out.png`.",
+    fix="Export it with 8 bits per channel: `ffmpeg -i {file} -pix_fmt rgb24 out.png`.",
     source=NO_EVIDENCE,
 )
 def image_high_bit_depth(_case: Case, picture: ImageFacts) -> Breaches:

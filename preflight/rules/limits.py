@@ -29,18 +29,27 @@ NO_EVIDENCE = "no text of the provider or of the vendor speaks of this; no refus
 LOGS = "public production logs and user reports of motion-control jobs"
 
 _TEXT_PLACES = 9
+#: A cut is advised this many seconds below its aim: a cut often comes out a frame or two longer than asked.
+CUT_MARGIN = Fraction(1, 5)
 
 
 def numbers(case: Case, limit: Limit) -> tuple[Fraction, ...]:
-    """Every number of the limit that may apply to this request: one, or a whole table while its key is not known."""
-    return limit.numbers(getattr(case.request, limit.by) if limit.by else None)
+    """Every number of the limit that may apply to this request: one, or a whole table while its key is not known.
+
+    Raises:
+        Unestablished: the key is known and the table has no number for it; another key's number would be a lie.
+    """
+    key = getattr(case.request, limit.by) if limit.by else None
+    if key is not None and isinstance(limit.value, dict) and key not in limit.value:
+        raise Unestablished(f"the profile states no limit for {limit.by} {key}")
+    return limit.numbers(key)
 
 
 def exceeded(case: Case, name: str, value: int | Fraction, slack: Fraction = Fraction(0)) -> Fraction | None:
     """The upper limit that `value` breaks by more than `slack`, or None.
 
     Raises:
-        Unestablished: it depends on a request field that is missing or invalid.
+        Unestablished: it depends on a request field that is missing or invalid, or for which no number is stated.
     """
     return _broken(case, name, lambda number: value - number > slack, max)
 

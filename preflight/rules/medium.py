@@ -19,8 +19,16 @@ from preflight.rules.model import Breach, Breaches, Case, Rule, Unestablished, e
 if TYPE_CHECKING:
     from preflight.facts import Delivery, Kind, Medium
 
-REENCODE = "`ffmpeg -i in.mp4 -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart out.mp4`"
-RESAVE = "`python -c \"from PIL import Image; Image.open('in.png').convert('RGB').save('out.png')\"`"
+REENCODE = "`ffmpeg -i {file} -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart out.mp4`"
+RESAVE = (
+    '`python -c "import sys; from PIL import Image; '
+    "Image.open(sys.argv[1]).convert('RGB').save(sys.argv[2])\" {file} out.png`"
+)
+
+_ANIMATION = (
+    "An animation becomes a video with `ffmpeg -i {file} -vf 'scale=trunc(iw/2)*2:trunc(ih/2)*2' -pix_fmt yuv420p "
+    "-movflags +faststart out.mp4`. "
+)
 
 #: A file extension and the formats that may honestly bear it; the ISO family is one demuxer to every reader.
 _ISO = frozenset({"mp4", "m4v", "mov", "3gp"})
@@ -55,10 +63,11 @@ def _opened(medium: Medium) -> VideoFacts | ImageFacts | NotMedia:
     return medium.outcome
 
 
-def _refused(medium: Medium, *refusals: Refusal) -> Breaches:
+def _refused(medium: Medium, *refusals: Refusal, **values: str) -> Breaches:
     outcome = _opened(medium)
     if isinstance(outcome, NotMedia) and outcome.refusal in refusals:
-        yield Breach(observed=outcome.media_type or outcome.refusal.value, values={"detail": outcome.detail})
+        values["detail"] = outcome.detail
+        yield Breach(observed=outcome.media_type or outcome.refusal.value, values=values)
 
 
 # ------------------------------------------------------------------------------------- the wrong kind
@@ -70,15 +79,16 @@ def _refused(medium: Medium, *refusals: Refusal) -> Breaches:
     Severity.ERROR,
     subjects=("video",),
     title="The video is a still or animated picture",
-    message="video_url leads to an image ({observed}), not to a video.",
+    message="The video is an image file ({observed}).",
     why="Motion is taken from a video; a picture holds none that the provider reads, an animated one included.",
-    fix="{swap}An animation becomes a video with `ffmpeg -i in.gif -pix_fmt yuv420p -movflags +faststart out.mp4`.",
+    fix="{swap}{animation}Give a clip in which a person moves.",
     source=PAGE,
 )
 def video_is_image(case: Case, medium: Medium) -> Breaches:
     """A picture came where a video belongs."""
     if isinstance(outcome := _opened(medium), ImageFacts):
-        yield Breach(observed=outcome.format, values={"swap": _swap(case)})
+        animation = _ANIMATION if outcome.animated else ""
+        yield Breach(observed=outcome.format, values={"swap": _swap(case), "animation": animation})
 
 
 @rule(
@@ -87,9 +97,9 @@ def video_is_image(case: Case, medium: Medium) -> Breaches:
     Severity.ERROR,
     subjects=("image",),
     title="The image is a video",
-    message="image_url leads to a video ({observed}), not to an image.",
+    message="The image is a video file ({observed}).",
     why="The character is taken from a still picture; the provider does not choose a frame of a video.",
-    fix="{swap}One frame is taken with `ffmpeg -ss 1 -i in.mp4 -frames:v 1 out.png`.",
+    fix="{swap}One frame is taken with `ffmpeg -ss 1 -i {file} -frames:v 1 out.png`.",
     source=PAGE,
 )
 def image_is_video(case: Case, medium: Medium) -> Breaches:
@@ -111,7 +121,7 @@ def _swap(case: Case) -> str:
     Severity.ERROR,
     subjects=("video",),
     title="The video is a sound file",
-    message="video_url leads to a sound file: {detail}.",
+    message="The video is a sound file: {detail}.",
     why="Without a picture there is no motion to take over.",
     fix="Name the video itself; many download tools save its sound beside it as a file of its own.",
     source=PAGE,
@@ -127,7 +137,7 @@ def video_is_audio(_case: Case, medium: Medium) -> Breaches:
     Severity.ERROR,
     subjects=("video",),
     title="The video is a playlist, not a file",
-    message="video_url leads to a playlist: {detail}.",
+    message="The video is a playlist: {detail}.",
     why="A playlist (HLS, DASH) only names the pieces of a stream; the provider asks for a direct link to one file.",
     fix="Join the pieces into one file: `ffmpeg -i playlist.m3u8 -c copy -movflags +faststart out.mp4`.",
     source=PAGE,
@@ -159,7 +169,7 @@ def video_unsupported(_case: Case, medium: Medium) -> Breaches:
     Severity.ERROR,
     subjects=("image",),
     title="The image is of a kind that cannot be opened",
-    message="image_url leads to a file that is no usable picture: {detail}.",
+    message="The image is a file that is no usable picture: {detail}.",
     why="The vendor takes jpg and png. Sound, playlists and project files of editors are refused.",
     fix="Export a PNG or JPEG from the program that made the file, and name that.",
     source=VENDOR,
@@ -179,22 +189,23 @@ def image_unsupported(_case: Case, medium: Medium) -> Breaches:
     subjects=("video",),
     title="The video file is cut off",
     message="The end of the video file is missing: {detail}.",
-    why="An upload or download stopped early. Probers still report the full duration, so the job is accepted and "
-    "billed by it, and fails or loses its end once the frames are read.",
-    fix="Upload the original file again and compare the sizes. If only this copy exists, keep what is there: "
-    f"{REENCODE}.",
+    why="An upload or download stopped early. Where the index came through, probers still report the full duration: "
+    "the job is accepted and billed by it, and fails or loses its end once the frames are read. Without the index "
+    "nobody can open the file at all.",
+    fix="Upload the original file again and compare the sizes{rest}.",
     source=LIBAV,
 )
 def video_truncated(_case: Case, medium: Medium) -> Breaches:
     """The index is in the missing part, or the index names bytes beyond the end."""
-    yield from _refused(medium, Refusal.TRUNCATED)
+    yield from _refused(medium, Refusal.TRUNCATED, rest="")
     if isinstance(clip := medium.outcome, VideoFacts) and established(clip, "truncated"):
+        rest = f"; if only this copy exists, keep what is there: {REENCODE}"
         whole, present = clip.durations.video or clip.durations.container, clip.durations.present
         if present is None or whole is None:
-            yield Breach(values={"detail": "its structure reaches beyond its last byte"})
+            yield Breach(values={"detail": "its structure reaches beyond its last byte", "rest": rest})
         else:
             story = f"only {seconds(present, beside=whole)} of {seconds(whole)} s are in it"
-            yield Breach(scalar(present), scalar(whole), values={"detail": story})
+            yield Breach(scalar(present), scalar(whole), values={"detail": story, "rest": rest})
 
 
 @rule(
@@ -221,14 +232,15 @@ def image_truncated(_case: Case, medium: Medium) -> Breaches:
     Severity.ERROR,
     subjects=("video",),
     title="The video is damaged or no video at all",
-    message="The bytes behind video_url cannot be read as a video: {detail}.",
+    message="The video's bytes cannot be read as a video: {detail}.",
     why="What cannot be opened here is not opened by the provider either; the job fails after it was accepted.",
-    fix=f"Check that the link gives the file itself, play it, and upload it again. Damage may be mended by {REENCODE}.",
+    fix="Play the original; export it again if it does not play, upload it again if it does{mend}.",
     source=LIBAV,
 )
 def video_corrupt(_case: Case, medium: Medium) -> Breaches:
     """Broken structure, or bytes that are nothing known."""
-    return _refused(medium, Refusal.CORRUPT, Refusal.GARBAGE)
+    yield from _refused(medium, Refusal.CORRUPT, mend=f"; if only this copy exists, try to mend it: {REENCODE}")
+    yield from _refused(medium, Refusal.GARBAGE, mend="")
 
 
 @rule(
@@ -237,9 +249,9 @@ def video_corrupt(_case: Case, medium: Medium) -> Breaches:
     Severity.ERROR,
     subjects=("image",),
     title="The image is damaged or no image at all",
-    message="The bytes behind image_url cannot be read as an image: {detail}.",
+    message="The image's bytes cannot be read as an image: {detail}.",
     why="What cannot be opened here is not opened by the provider either; the job fails after it was accepted.",
-    fix=f"Check that the link gives the file itself, open it, and save it anew: {RESAVE}.",
+    fix="Open the original in a viewer; export it again if it does not open, upload it again if it does.",
     source=VENDOR,
 )
 def image_corrupt(_case: Case, medium: Medium) -> Breaches:
@@ -279,6 +291,39 @@ def image_too_complex(_case: Case, medium: Medium) -> Breaches:
     return _refused(medium, Refusal.TOO_COMPLEX)
 
 
+@rule(
+    "video-crashes-decoder",
+    "reference",
+    Severity.ERROR,
+    subjects=("video",),
+    title="The video ends the decoder that opens it",
+    message="The video could not be read: {detail}.",
+    why="preflight reads media in a process of its own; this one took it down. The same library most likely reads the "
+    "clip at the provider, where the job fails.",
+    fix=f"Write the clip anew: {REENCODE}. If that fails too, export it again from its source.",
+    source=LIBAV,
+)
+def video_crashes_decoder(_case: Case, medium: Medium) -> Breaches:
+    """The process that probed it died, or had to be stopped."""
+    return _refused(medium, Refusal.CRASHES)
+
+
+@rule(
+    "image-crashes-decoder",
+    "reference",
+    Severity.ERROR,
+    subjects=("image",),
+    title="The image ends the decoder that opens it",
+    message="The image could not be read: {detail}.",
+    why="preflight reads media in a process of its own; this one took it down. A server that opens it fails as well.",
+    fix="Export the picture anew as a PNG or JPEG.",
+    source="observed in preflight's own decoder",
+)
+def image_crashes_decoder(_case: Case, medium: Medium) -> Breaches:
+    """The process that probed it died, or had to be stopped."""
+    return _refused(medium, Refusal.CRASHES)
+
+
 # ----------------------------------------------------------------------------------------- extensions
 
 
@@ -306,7 +351,7 @@ def _lie(medium: Medium, format_name: str) -> Breaches:
     Severity.WARNING,
     subjects=("video",),
     title="The video's extension does not fit its bytes",
-    message="video_url ends in {extension}, but the file is {observed}.",
+    message="The video's name ends in {extension}, but the file is {observed}.",
     why="Some services choose by the name what others choose by the bytes; a file that says two things is refused "
     "by one of them. The bytes decide in this report.",
     fix="Renaming does not convert. Write a real mp4 and name it .mp4: " + REENCODE + ".",
@@ -324,7 +369,7 @@ def video_extension_lies(_case: Case, medium: Medium) -> Breaches:
     Severity.WARNING,
     subjects=("image",),
     title="The image's extension does not fit its bytes",
-    message="image_url ends in {extension}, but the file is {observed}.",
+    message="The image's name ends in {extension}, but the file is {observed}.",
     why="Some services choose by the name what others choose by the bytes; a file that says two things is refused "
     "by one of them. The bytes decide in this report.",
     fix=f"Renaming does not convert. Write a real PNG and name it .png: {RESAVE}.",
@@ -344,6 +389,7 @@ VIDEO_RULES: tuple[Rule, ...] = (
     video_truncated,
     video_corrupt,
     video_too_complex,
+    video_crashes_decoder,
     video_extension_lies,
 )
 IMAGE_RULES: tuple[Rule, ...] = (
@@ -352,6 +398,7 @@ IMAGE_RULES: tuple[Rule, ...] = (
     image_truncated,
     image_corrupt,
     image_too_complex,
+    image_crashes_decoder,
     image_extension_lies,
 )
 RULES = VIDEO_RULES + IMAGE_RULES

@@ -8,8 +8,11 @@ declaration's business, so a check cannot misreport its own identity. It never f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
+
+from preflight.rules.naming import input_name, output_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +44,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One thing wrong. `values` fill the rule's message and fix, beside `observed`, `limit` and `subject`."""
+    """One thing wrong. `values` fill the rule's message and fix, beside `observed`, `limit`, `subject` and `file`."""
 
     observed: Scalar = None
     limit: Scalar = None
@@ -107,9 +110,25 @@ def rule(  # noqa: PLR0913  (a declaration has as many parts as a rule page has 
     about: tuple[Subject, ...] = subjects or default.get(scope) or (scope,)  # type: ignore[assignment]
 
     def declare(check: Check) -> Rule:
-        return Rule(id, scope, about, severity, title, message, why, fix, source, limits, check)
+        return Rule(id, scope, about, severity, title, message, why, fix, source, limits, _naming_files(scope, check))
 
     return declare
+
+
+def _naming_files(scope: Scope, check: Check) -> Check:
+    """Let a check's commands name the file: `{file}` and `{out}` in the texts of the rule and of the breach."""
+    if scope == "request":
+        return check
+
+    @wraps(check)
+    def named(case: Case, *matter: Any) -> Breaches:
+        medium = matter[0] if scope == "reference" else case.image if scope == "image" else case.video
+        names = {"file": input_name(medium), "out": output_name(medium)}
+        for breach in check(case, *matter):
+            words = {word: text.replace("{file}", names["file"]) for word, text in breach.values.items()}
+            yield replace(breach, values=names | words)
+
+    return named
 
 
 def established(facts: VideoFacts | ImageFacts, name: str) -> Any:

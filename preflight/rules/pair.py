@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "more than {limit}.",
     why="The person of the image is to move like the person of the video. In another frame part of the body has no "
     "counterpart: the motion is cropped, or limbs are invented.",
-    fix="Crop the video around the person to the shape of the image: `ffmpeg -i in.mp4 -vf "
+    fix="Crop the video around the person to the shape of the image: `ffmpeg -i {file} -vf "
     "\"crop='min(iw,ih*{ratio})':'min(ih,iw/{ratio})'\" -c:a copy out.mp4`; or choose an image that shows as much of "
     "the body as the video does.",
     source=VENDOR,

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     "reference",
     Severity.NOTE,
     title="The URL redirects",
-    message="The {subject} URL leads to the file over {count}: {hosts}.",
+    message="The {subject} URL leads over {count}: {hosts}.",
     why="Some fetchers follow one redirect or none, and every hop is one more host that must be up when the job runs.",
-    fix="Use the final URL, if it is not a short-lived signed one.",
+    fix="Use the URL at which the redirects end, if that is the file and no short-lived signed link.",
     source=RFC_9110 + "15.4 (redirection)",
 )
 def redirected(_: Case, medium: Medium) -> Breaches:
@@ -74,7 +74,7 @@ def _way(medium: Medium) -> list[str]:
     "reference",
     Severity.NOTE,
     title="The server sends no ranges",
-    message="The {subject}'s server ignores range requests: {received} had to be received to know the facts.",
+    message="The {subject}'s server ignores range requests; {received} were received{purpose}.",
     why="Whoever wants to look at the file has to load it from its begin, which makes probing slow, here and at the "
     "provider.",
     fix="Serve the file from storage that honours range requests (object storage, nginx and Apache do).",
@@ -83,7 +83,9 @@ def _way(medium: Medium) -> list[str]:
 def no_ranges(_: Case, medium: Medium) -> Breaches:
     """An answer that was the whole file although a range was asked for."""
     if medium.delivery.ranges is False:
-        yield Breach(observed=False, values={"received": size(medium.delivery.transfer.bytes_received)})
+        purpose = " to know the facts" if url.delivered(medium) else ""
+        received = size(medium.delivery.transfer.bytes_received)
+        yield Breach(observed=False, values={"received": received, "purpose": purpose})
 
 
 @rule(
@@ -176,8 +178,10 @@ def _answer(
 
 def _hint(medium: Medium) -> str:
     """What the way tells about a page: a known service, or another host that the redirects ended at."""
+    if medium.delivery.local:
+        return "Save the picture or clip itself, not the page that shows it."
     given, final = medium.delivery.reference, medium.delivery.final_url
-    page = None if medium.delivery.local else share_page(given) or share_page(final or "")
+    page = share_page(given) or share_page(final or "")
     if page and page.kind in ("page", "tunnel"):
         texts = url.page_texts(page)
         return f"It is a link of {texts['service']}. {texts['advice']}"
@@ -191,14 +195,14 @@ empty = _answer(
     Refusal.EMPTY,
     title="The file is empty",
     message="The {subject} is empty: 0 bytes.",
-    fix="Upload the file again and see that the upload ends without an error.",
+    fix="Save or upload the file again, and see that it ends without an error.",
 )
 html = _answer(
     Refusal.HTML,
     title="A web page instead of a medium",
     message="The {subject} is a web page (HTML), not a medium.",
-    why="A share, log-in, consent or error page was answered with a status of success. The provider gets the same, "
-    "finds no picture or clip in it, and the job fails.",
+    why="A share, log-in, consent or error page came, or was saved, in place of the file. The provider finds no "
+    "picture or clip in it, and the job fails.",
     fix="{hint} What always works is a copy in public storage.",
 )
 json = _answer(

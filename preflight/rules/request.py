@@ -26,6 +26,7 @@ def _breaches(case: Case, kind: Kind) -> Breaches:
                 values={
                     "field": _field(problem),
                     "expected": problem.expected,
+                    "or_none": ", or leave it out" if problem.optional else "",
                     "suggestion": f"; most likely {problem.nearest} is meant" if problem.nearest else "",
                 },
             )
@@ -35,6 +36,22 @@ def _field(problem: Problem) -> str:
     """`/watermark_info/enabled` -> `watermark_info.enabled`, as people say it."""
     names = problem.pointer.split("/")[1:]
     return ".".join(name.replace("~1", "/").replace("~0", "~") for name in names) or "The request"
+
+
+@rule(
+    "request-nested",
+    "request",
+    Severity.ERROR,
+    title="The request stands inside another object",
+    message="The fields stand inside {field}; {expected}.",
+    why="Other services, SDKs and playgrounds wrap the same fields into input, data or parameters. Here the body of "
+    "the HTTP call is the request itself; a wrapped one is answered with 400, for it lacks every required field.",
+    fix="Send what stands inside {field}, without the object around it.",
+    source=PAGE,
+)
+def nested(case: Case) -> Breaches:
+    """The fields of the page, one level down."""
+    yield from _breaches(case, "nested")
 
 
 @rule(
@@ -77,7 +94,7 @@ def field_unknown(case: Case) -> Breaches:
     message="{field} is {observed}; {expected} is needed{suggestion}.",
     why="Every field has one JSON type. The usual slip is keep_original_sound, which is the string yes or no and not "
     "true or false; null is no value either: an optional field that is not wanted is left out.",
-    fix="Give {field} {expected}, or leave an optional field out.",
+    fix="Give {field} {expected}{or_none}.",
     source=PAGE,
 )
 def field_type(case: Case) -> Breaches:
@@ -191,6 +208,7 @@ def prompt_too_long(case: Case) -> Breaches:
 
 
 RULES = (
+    nested,
     field_missing,
     field_unknown,
     field_type,

@@ -6,10 +6,21 @@ that the delivery disproved is not told at all.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from preflight.deliver.address import address_fault
 from preflight.deliver.share import share_page
-from preflight.deliver.url import cut, host_of, literal_address, port_of, redact, url_fault
+from preflight.deliver.url import (
+    cut,
+    host_of,
+    literal_address,
+    names_private_address,
+    port_of,
+    redact,
+    repaired,
+    url_fault,
+)
 from preflight.facts import Cause, ImageFacts, VideoFacts
 from preflight.findings import Severity
 from preflight.rules.limits import PAGE
@@ -43,17 +54,22 @@ def _fault(medium: Medium) -> UrlFault | None:
     title="The URL is not well formed",
     message="The {subject} URL {detail}.",
     why="Parsers repair such a URL each in its own way, or refuse it: the provider fetches something else, or nothing.",
-    fix="Write it as https://host/path, without spaces or line breaks; percent-encode every other character that is "
-    "no letter, digit or one of -._~ (a space is %20).",
+    fix="{repair}A URL has the form https://host/path, without spaces or line breaks; every other character that is no "
+    "letter, digit or one of -._~ is percent-encoded (a space is %20).",
     source=RFC_3986,
 )
 def url_form(_: Case, medium: Medium) -> Breaches:
     """Its raw text, or a URL that the HTTP library refused all the same."""
     fault, failure = _fault(medium), medium.delivery.failure
-    if fault and fault.kind in ("characters", "length", "host", "scheme-missing"):
-        yield Breach(redact(medium.delivery.reference), values={"detail": fault.detail})
+    if fault and fault.kind in ("characters", "length", "host", "scheme-missing", "port-number"):
+        meant = repaired(medium.delivery.reference)
+        repair = f"Write {redact(meant)}. " if meant else ""
+        if fault.kind == "port-number":
+            repair = "Correct the port, or leave it out. "
+        yield Breach(redact(medium.delivery.reference), values={"detail": fault.detail, "repair": repair})
     elif not fault and failure and failure.cause is Cause.INVALID_URL:
-        yield Breach(redact(medium.delivery.reference), values={"detail": f"is refused: {failure.detail}"})
+        values = {"detail": f"is refused: {failure.detail}", "repair": ""}
+        yield Breach(redact(medium.delivery.reference), values=values)
 
 
 @rule(
@@ -105,7 +121,7 @@ def url_userinfo(_: Case, medium: Medium) -> Breaches:
     source="WHATWG Fetch, section 2.9 (port blocking)",
 )
 def url_port(_: Case, medium: Medium) -> Breaches:
-    """No port number, or one of another protocol."""
+    """A port of another protocol."""
     fault = _fault(medium)
     if fault and fault.kind == "port":
         yield Breach(redact(medium.delivery.reference), values={"detail": fault.detail})
@@ -133,20 +149,28 @@ def names_local_host(medium: Medium) -> bool:
     source=PAGE,
 )
 def url_not_public(_: Case, medium: Medium) -> Breaches:
-    """The guard refused an address on the way, or the name is none of the public name system."""
+    """The guard refused an address on the way, the URL names one, or a name that is none of the public name system."""
     failure = medium.delivery.failure
     if failure and failure.cause is Cause.NOT_PUBLIC:
         yield Breach(host_of(medium.delivery.reference), values={"detail": failure.detail})
     elif failure and failure.cause is Cause.NO_SUCH_HOST and names_local_host(medium):
         yield Breach(host_of(medium.delivery.reference), values={"detail": "its name is for local networks only"})
+    elif not medium.delivery.local and not medium.delivery.private and _names_private_address(medium):
+        host = host_of(medium.delivery.reference) or ""
+        yield Breach(host, values={"detail": f"{host}, {address_fault(host)}"})
+
+
+def _names_private_address(medium: Medium) -> bool:
+    """Tell whether another fault of the URL kept the guard from seeing the address in it."""
+    return _fault(medium) is not None and names_private_address(medium.delivery.reference)
 
 
 @rule(
     "url-private-allowed",
     "reference",
     Severity.WARNING,
-    title="Fetched from a private address, which the provider cannot do",
-    message="The {subject} came from a private address, because that was allowed; the provider cannot reach it.",
+    title="A private address, which the provider cannot reach",
+    message="The {subject} URL leads to a private address, which was allowed here; the provider cannot reach it.",
     why="The verdict is about the file only: the same URL in a real request makes the job fail.",
     fix="Upload the file to public storage before you submit, and check again without --allow-private.",
     source=PAGE,
@@ -240,8 +264,13 @@ def _page_of_kind(medium: Medium, kind: str) -> Breaches:
 
 
 def page_texts(page: SharePage) -> dict[str, str]:
-    """The words of a known page; the direct link is shown redacted, as every URL is."""
-    direct = f" Its direct form is `{redact(page.direct)}`." if page.direct else ""
+    """The words of a known page; its direct link, or the rule of such links where this one holds what is not shown."""
+    direct = ""
+    if page.direct and redact(page.direct) == page.direct:
+        direct = f" Its direct form is `{page.direct}`."
+    elif page.direct and page.rule:  # with its secret removed it would lead nowhere
+        holes = " and ".join(dict.fromkeys(re.findall(r"<\w+>", page.rule)))
+        direct = f" The direct form is `{page.rule}`, with {holes} from your link."
     return {"service": page.service, "returns": page.returns, "advice": page.advice + direct}
 
 

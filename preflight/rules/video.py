@@ -26,6 +26,9 @@ from preflight.rules.model import Breach, Breaches, Case, Rule, established, rul
 if TYPE_CHECKING:
     from preflight.facts import VideoFacts
 
+#: Codecs that every reader of mp4 knows: their pictures need no second encoding.
+_FIT_FOR_MP4 = frozenset({"h264", "hevc"})
+_REWRAP = "`ffmpeg -i {file} -c:v copy -c:a aac -movflags +faststart out.mp4`"
 _HDR = {"smpte2084": "PQ (HDR10, Dolby Vision)", "arib-std-b67": "HLG"}
 _TONE_MAP = (
     "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,"
@@ -44,15 +47,17 @@ _TONE_MAP = (
     title="The video's container is not one that the provider names",
     message="The video is a {observed} file; {limit} is asked for.",
     why="Other containers may be refused, and their durations are read differently by different servers.",
-    fix="If the codec is usual, only the container changes: "
-    "`ffmpeg -i in.mkv -c copy -movflags +faststart out.mp4`. Otherwise encode anew: " + REENCODE + ".",
+    fix="{cure}.",
     source=PAGE,
 )
 def video_container(case: Case, clip: VideoFacts) -> Breaches:
     """The container, told by the bytes, is not on the profile's list."""
     limit = case.limit("video_containers")
     if limit and clip.container not in limit.names:
-        yield Breach(clip.container, listed(limit.names), limit)
+        cure = f"Write it anew as mp4 with H.264: {REENCODE}"
+        if clip.codec in _FIT_FOR_MP4:
+            cure = f"Its picture fits into an mp4 as it is: {_REWRAP}"
+        yield Breach(clip.container, listed(limit.names), limit, values={"cure": cure})
 
 
 @rule(
@@ -62,7 +67,7 @@ def video_container(case: Case, clip: VideoFacts) -> Breaches:
     title="The file holds no picture",
     message="The file is a {observed} container without a video stream.",
     why="Without a picture there is no motion to take over.",
-    fix="Name the video itself; the file behind this link holds its sound only.",
+    fix="Name the video itself; this file holds its sound only.",
     source=PAGE,
 )
 def video_no_video_stream(_case: Case, clip: VideoFacts) -> Breaches:
@@ -78,7 +83,7 @@ def video_no_video_stream(_case: Case, clip: VideoFacts) -> Breaches:
     title="The file holds several video streams",
     message="The file holds {observed} video streams; only one is used, and readers choose differently.",
     why="The provider may take the motion from another stream than the one that your player shows.",
-    fix="Keep the first one: `ffmpeg -i in.mp4 -map 0:v:0 -map 0:a:0? -c copy -movflags +faststart out.mp4`.",
+    fix="Keep the first one: `ffmpeg -i {file} -map 0:v:0 -map 0:a:0? -c copy -movflags +faststart out.mp4`.",
     source=LIBAV,
 )
 def video_several_streams(_case: Case, clip: VideoFacts) -> Breaches:
@@ -150,7 +155,7 @@ def video_no_audio(case: Case, clip: VideoFacts) -> Breaches:
     message="The video's {side} is {observed} px as displayed ({shape}); each side must have at least {limit} px.",
     why="The vendor refuses a picture whose width or height is below its minimum, with an error code and no number.",
     fix="Use a larger original. If there is none, enlarge it: "
-    "`ffmpeg -i in.mp4 -vf \"scale=w='if(lt(iw,ih),{even},-2)':h='if(lt(iw,ih),-2,{even})'\" -c:a copy out.mp4`.",
+    "`ffmpeg -i {file} -vf \"scale=w='if(lt(iw,ih),{even},-2)':h='if(lt(iw,ih),-2,{even})'\" -c:a copy out.mp4`.",
     source=VENDOR,
 )
 def video_side_too_small(case: Case, clip: VideoFacts) -> Breaches:
@@ -170,7 +175,7 @@ def video_side_too_small(case: Case, clip: VideoFacts) -> Breaches:
     title="The video's picture is too large",
     message="The video's {side} is {observed} px as displayed ({shape}); each side may have at most {limit} px.",
     why="The vendor refuses a picture whose width or height is above its maximum, with an error code and no number.",
-    fix="Scale it down: `ffmpeg -i in.mp4 -vf scale=1920:1920:force_original_aspect_ratio=decrease:"
+    fix="Scale it down: `ffmpeg -i {file} -vf scale=1920:1920:force_original_aspect_ratio=decrease:"
     "force_divisible_by=2 -c:a copy out.mp4`.",
     source=VENDOR,
 )
@@ -216,7 +221,7 @@ def video_rotated(_case: Case, clip: VideoFacts) -> Breaches:
     message="The frames of the video are not evenly spaced{rate}.",
     why="Readers that compute frames divided by rate find another duration, and motion taken frame by frame runs "
     "unevenly. Phones and screen recorders write such clips.",
-    fix="Space the frames evenly: `ffmpeg -i in.mp4 -vf fps=30 -c:v libx264 -pix_fmt yuv420p -c:a aac "
+    fix="Space the frames evenly: `ffmpeg -i {file} -vf fps=30 -c:v libx264 -pix_fmt yuv420p -c:a aac "
     "-movflags +faststart out.mp4`.",
     source=NO_EVIDENCE,
 )
@@ -235,7 +240,7 @@ def video_variable_frame_rate(_case: Case, clip: VideoFacts) -> Breaches:
     title="The video is HDR",
     message="The video's colours are coded for HDR displays: {curve}.",
     why="Read as ordinary video its colours look grey and flat, and the result inherits that.",
-    fix=f'Convert it to ordinary colours: `ffmpeg -i in.mov -vf "{_TONE_MAP}" -c:v libx264 -c:a aac out.mp4`. '
+    fix=f'Convert it to ordinary colours: `ffmpeg -i {{file}} -vf "{_TONE_MAP}" -c:v libx264 -c:a aac out.mp4`. '
     "On an iPhone, switch HDR video off before recording.",
     source=NO_EVIDENCE,
 )
@@ -270,7 +275,7 @@ def video_high_bit_depth(_case: Case, clip: VideoFacts) -> Breaches:
     title="The video is interlaced",
     message="The video is interlaced: each frame holds two moments.",
     why="Every moving edge shows as a comb, and the motion is read from the teeth of it.",
-    fix="Deinterlace it: `ffmpeg -i in.mp4 -vf bwdif -c:v libx264 -pix_fmt yuv420p -c:a aac out.mp4`.",
+    fix="Deinterlace it: `ffmpeg -i {file} -vf bwdif -c:v libx264 -pix_fmt yuv420p -c:a aac out.mp4`.",
     source=NO_EVIDENCE,
 )
 def video_interlaced(_case: Case, clip: VideoFacts) -> Breaches:
@@ -286,7 +291,7 @@ def video_interlaced(_case: Case, clip: VideoFacts) -> Breaches:
     title="The video's pixels are not square",
     message="A pixel of the video is {ratio} times as wide as it is high.",
     why="Frame readers that ignore the sample aspect ratio see people stretched or squeezed.",
-    fix='Make the pixels square: `ffmpeg -i in.mp4 -vf "scale=trunc(iw*sar/2)*2:ih,setsar=1" -c:a copy out.mp4`.',
+    fix='Make the pixels square: `ffmpeg -i {file} -vf "scale=trunc(iw*sar/2)*2:ih,setsar=1" -c:a copy out.mp4`.',
     source=NO_EVIDENCE,
 )
 def video_anamorphic(_case: Case, clip: VideoFacts) -> Breaches:
@@ -306,7 +311,7 @@ def video_anamorphic(_case: Case, clip: VideoFacts) -> Breaches:
     title="The video is written in fragments",
     message="The video is a fragmented file, as recorders and streaming services write it.",
     why="Readers find its duration in different places: some see the first fragment only, or none at all.",
-    fix="Write one index: `ffmpeg -i in.mp4 -c copy -movflags +faststart out.mp4`.",
+    fix="Write one index: `ffmpeg -i {file} -c copy -movflags +faststart out.mp4`.",
     source=LIBAV,
 )
 def video_fragmented(_case: Case, clip: VideoFacts) -> Breaches:
@@ -322,7 +327,7 @@ def video_fragmented(_case: Case, clip: VideoFacts) -> Breaches:
     title="The video's index is at its end",
     message="The index of the file (moov) follows its data.",
     why="A reader without range requests must fetch the whole file before it knows anything about it.",
-    fix="Move the index to the front: `ffmpeg -i in.mp4 -c copy -movflags +faststart out.mp4`.",
+    fix="Move the index to the front: `ffmpeg -i {file} -c copy -movflags +faststart out.mp4`.",
     source=LIBAV,
 )
 def video_not_faststart(_case: Case, clip: VideoFacts) -> Breaches:
