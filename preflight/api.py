@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from preflight.deliver.client import Client
@@ -20,7 +21,7 @@ from preflight.deliver.url import is_url
 from preflight.errors import UsageError
 from preflight.inspection import Inspector
 from preflight.settings import AllOptions, Options, bounds_of, is_isolated, settings_of, tail_of
-from preflight.worker import Worker
+from preflight.worker import Worker, dismiss, hire
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from preflight.request import GenerationRequest
 
 T = TypeVar("T")
+#: What two lookups of literal addresses and two connects take to be under way.
+FIRST_STEPS_SECONDS = 0.004
+WAKE_SECONDS = 0.2
 
 
 class _Session:
@@ -40,22 +44,25 @@ class _Session:
 
     def __init__(self, options: Options) -> None:
         bounds = bounds_of(options)
-        self._worker = Worker() if is_isolated(options) else None
+        self._isolated = is_isolated(options)
+        self._worker: Worker | None = None
         self.client = Client(bounds)
         self.inspector = Inspector(self.client, self._probe, bounds.timeout, tail_of(options))
 
     def start(self) -> None:
         """Let the process that probes load while the first bytes travel."""
-        if self._worker is not None:
+        if self._isolated and self._worker is None:
+            self._worker = hire()
             self._worker.start()
 
-    def begin(self, expected: Mapping[str, object]) -> None:
-        """Start to inspect the media of a request."""
+    async def begin(self, expected: Mapping[str, object]) -> None:
+        """Start to inspect the media of a request; returns when their first packets are on the way."""
         kinds: tuple[Kind, ...] = ("image", "video")
         for kind in kinds:
             reference = expected.get(f"{kind}_url")
             if isinstance(reference, str) and is_url(reference):
                 self.inspector.begin(kind, reference)
+        await asyncio.sleep(FIRST_STEPS_SECONDS)
 
     async def _probe(self, data: SparseBytes) -> Outcome | NeedSpans:
         from preflight.probes import probe as probe_here
@@ -64,11 +71,12 @@ class _Session:
 
     async def aclose(self) -> None:
         """End everything, a probe that is under way included."""
-        if self._worker is not None:
-            self._worker.kill()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.interrupt()
         await self.client.__aexit__()
-        if self._worker is not None:
-            await asyncio.to_thread(self._worker.stop)
+        if worker is not None:
+            await asyncio.to_thread(dismiss, worker)
 
 
 class AsyncPreflight:
@@ -142,7 +150,8 @@ class Preflight:
             self._session.start()
             self._session.client.load(expect.values())
             self._loop.start()
-            self._loop.soon(lambda: self._session.begin(expect))
+            # Waited for: beside the imports below, the loop's thread would wait long for its first turns.
+            self._loop.call(self._session.begin(expect))
         try:
             self._inner = AsyncPreflight(profile, _session=self._session, **options)
         except BaseException:
@@ -169,6 +178,9 @@ class Preflight:
 
 def _load_pipeline() -> None:
     import preflight.pipeline  # noqa: F401
+    from preflight.report import Report
+
+    Report.model_rebuild()  # the schema of the whole report, built once and while the media are still on their way
 
 
 class _LoopThread:
@@ -185,10 +197,6 @@ class _LoopThread:
             self._thread = threading.Thread(target=self._loop.run_forever, name="preflight", daemon=True)
             self._thread.start()
 
-    def soon(self, work: Any) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(work)
-
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:
             coroutine.close()
@@ -196,6 +204,9 @@ class _LoopThread:
             raise UsageError(f"Preflight is not open: {ended} (with preflight.Preflight() as pf: …)")
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
+            # Woken now and then: a Ctrl-C that comes just before a wait begins would else be heard after its end.
+            while not future.done():
+                wait((future,), timeout=WAKE_SECONDS)
             return future.result()
         except BaseException:  # Ctrl-C above all: the work must not go on behind the caller's back
             future.cancel()

@@ -10,6 +10,8 @@ nothing else. Where the platform does not enforce RLIMIT_AS (Windows, macOS) the
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import io
 import os
 import pickle
@@ -82,10 +84,15 @@ class Worker:
             raise RuntimeError(answer)  # noqa: TRY004  (a fault of ours, told by the child)
         return answer
 
-    def kill(self) -> None:
+    def interrupt(self) -> None:
         """End a probe that is under way; it answers that its decoder crashed."""
-        if self._child is not None:
+        if self._child is not None and self._lock.locked():
             self._child.kill()
+
+    @property
+    def is_idle(self) -> bool:
+        """Is the child alive, and free for a next question?"""
+        return self._child is not None and self._child.poll() is None and not self._lock.locked()
 
     def stop(self) -> None:
         """End the child, whatever it does."""
@@ -96,6 +103,10 @@ class Worker:
                 if pipe is not None:
                     pipe.close()
             child.wait()
+
+    def __del__(self) -> None:
+        """A session that nobody closed leaves no child behind."""
+        self.stop()
 
     def _ask(self, question: bytes) -> Outcome | NeedSpans | str | None:
         """Put a question and wait for its answer; None when the child does not live to give one."""
@@ -116,6 +127,41 @@ class Worker:
             return None
         finally:
             watch.cancel()
+
+
+#: Children that outlived their session: starting one takes longer than a probe over the network.
+_IDLE: list[Worker] = []
+_MOST_IDLE = 2
+
+
+def hire() -> Worker:
+    """A worker of one's own, warm if an earlier session left one."""
+    while _IDLE:
+        with contextlib.suppress(IndexError):  # another thread was faster
+            worker = _IDLE.pop()
+            if worker.is_idle:
+                return worker
+            worker.stop()
+    return Worker()
+
+
+def dismiss(worker: Worker) -> None:
+    """Keep a worker for the next session, or end it."""
+    if worker.is_idle and len(_IDLE) < _MOST_IDLE:
+        _IDLE.append(worker)
+    else:
+        worker.stop()
+
+
+@atexit.register
+def _dismiss_all() -> None:
+    while _IDLE:
+        _IDLE.pop().stop()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked copy shares the pipes of its parent's children: it must not ask them anything.
+    os.register_at_fork(after_in_child=_IDLE.clear)
 
 
 class _Facts(pickle.Unpickler):

@@ -7,9 +7,12 @@ import os
 import pickle
 import signal
 import struct
+import subprocess
+import sys
 import threading
 import time
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +29,6 @@ from tests.test_probe_properties import SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CLIP = Clip(width=352, height=352, fps=Fraction(10), video=Fraction(4), audio=Fraction(4))
 
@@ -64,7 +66,7 @@ def test_a_death_is_an_answer_and_the_next_medium_is_served(child: Worker) -> No
     assert isinstance(child.probe(data), VideoFacts)
     first = process_of(child)
     os.kill(first, signal.SIGSTOP)  # as a decoder that never ends
-    killer = threading.Timer(0.3, child.kill)
+    killer = threading.Timer(0.3, child.interrupt)
     killer.start()
     answer = child.probe(data)
     killer.join()
@@ -124,21 +126,60 @@ def test_an_answer_cut_short_is_none() -> None:
         assert worker._read_framed(pipe) is None
 
 
-def test_children_end_with_their_session(tmp_path: Path) -> None:
-    """No child outlives a session, closed in either colour."""
+def test_a_warm_child_serves_the_next_session(tmp_path: Path) -> None:
+    """A session leaves its child to the next one, in either colour, and two at the most are kept."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(build(CLIP))
+    worker._dismiss_all()
     with preflight.Preflight() as session:
         session.probe(path)
-        pid = process_of(session._session._worker)  # type: ignore[arg-type]
-    assert not os.path.exists(f"/proc/{pid}")  # noqa: PTH110
+        first = process_of(session._session._worker)  # type: ignore[arg-type]
 
     async def in_async() -> int:
         async with preflight.AsyncPreflight() as inner:
             await inner.probe(path)
             return process_of(inner._session._worker)  # type: ignore[arg-type]
 
-    assert not os.path.exists(f"/proc/{asyncio.run(in_async())}")  # noqa: PTH110
+    assert asyncio.run(in_async()) == first
+    sessions = [preflight.Preflight() for _ in range(4)]
+    for session in sessions:
+        session.__enter__().probe(path)
+    for session in sessions:
+        session.__exit__()
+    assert len(worker._IDLE) == 2
+    worker._dismiss_all()
+    assert not lives(first)
+
+
+def lives(pid: int) -> bool:
+    """Is the process there, and more than an entry that nobody has collected yet?"""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_no_child_outlives_its_parent(tmp_path: Path) -> None:
+    """A process that ends, in order or by kill -9, leaves no child behind."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(build(CLIP))
+    script = (
+        "import os, sys, preflight\n"
+        "with preflight.Preflight() as session:\n"
+        f"    session.probe({str(path)!r})\n"
+        "    print(session._session._worker._child.pid, flush=True)\n"
+        "    if sys.argv[1] == 'kill': os.kill(os.getpid(), 9)\n"
+    )
+    for how in ("end", "kill"):
+        done = subprocess.run([sys.executable, "-c", script, how], capture_output=True, text=True, check=False)
+        child = int(done.stdout)
+        for _ in range(500):
+            if not lives(child):
+                break
+            time.sleep(0.02)
+        else:
+            raise AssertionError(f"a child outlived its parent ({how})")
 
 
 def test_isolation_is_a_choice(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
             expect=payload,
             **{name: value for name, value in chosen.items() if value is not None},
         ) as preflight:
+            output.prepare(format_)
             report = preflight.check(payload)
     output.write_report(report, format_, level, no_color=no_color, strict=strict)
     return report.exit_code(strict=strict)

@@ -55,6 +55,12 @@ def drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def prepare(format_: str) -> None:
+    """Load what writing needs, while the media are still on their way."""
+    if format_ == "text":
+        import preflight.render.text  # noqa: F401
+
+
 def write_report(
     report: Report | MediaReport, format_: str, verbosity: int, *, no_color: bool, strict: bool = False
 ) -> None:

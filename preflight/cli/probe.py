@@ -58,6 +58,7 @@ def probe(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     with Preflight(
         allow_private=allow_private, timeout=timeout, speculate=speculate, expect=first, **limits
     ) as preflight:
+        output.prepare(format_)
         codes = set()
         for number, report in enumerate(_each(preflight.probe, references, quiet=quiet)):
             if number and format_ == "text" and not quiet:
