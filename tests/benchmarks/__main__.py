@@ -103,7 +103,7 @@ def _offline(client: Peer, files: dict[str, Path]) -> Offline:
     chosen = [clip for clip in _CPU if clip in files]
     return Offline(
         cpu={clip: ask("from_memory", clip, "seconds") for clip in chosen},
-        local={clip: ask("from_disk", clip, "seconds") for clip in chosen},
+        worker={clip: ask("by_worker", clip, "seconds") for clip in chosen},
         equal={clip: bool(ask("compare", clip, "equal")) for clip in files},
     )
 

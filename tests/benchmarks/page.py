@@ -94,8 +94,8 @@ def _processes(results: Results) -> str:
 
 
 def _offline(offline: Offline) -> str:
-    rows = [(clip, f"{1000 * offline.cpu[clip]:.2f}", f"{1000 * offline.local[clip]:.2f}") for clip in offline.cpu]
-    return _table(("clip", "one probe from memory, processor ms", "`probe` of a local file, ms"), rows)
+    rows = [(clip, f"{1000 * offline.cpu[clip]:.2f}", f"{1000 * offline.worker[clip]:.2f}") for clip in offline.cpu]
+    return _table(("clip", "one probe from memory, processor ms", "through the worker, ms"), rows)
 
 
 def _cell(samples: Samples | None) -> str:
