@@ -122,11 +122,12 @@ def _describe(movie: Movie, layout: Layout, total: int | None) -> Structure:
 
 
 def _with_picture(structure: Structure, movie: Movie, track: Track, total: int | None) -> Structure:
-    line = timeline(track, movie)
+    shown = track.samples.presentation()
+    line = timeline(track, movie, shown)
     present = None
     if line is not None and total is not None:
         inside = track.samples.inside(total) if structure.truncated else len(track.samples)
-        whole = timeline(track, movie, inside) if structure.truncated else line
+        whole = timeline(track, movie, shown[:inside]) if structure.truncated else line
         present = whole.duration if whole else Fraction(0)
     return replace(
         structure,
@@ -136,7 +137,7 @@ def _with_picture(structure: Structure, movie: Movie, track: Track, total: int |
         details=details_of(track, movie.data),
         rotation=track.rotation,
         frames=len(track.samples) or None,
-        variable_frame_rate=is_variable(track.samples.presentation()),
+        variable_frame_rate=is_variable(shown),
         edit_list=line.edited if line else None,
         unknown={} if total is not None else {"truncated": "the source does not say how large the file is"},
     )

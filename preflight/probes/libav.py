@@ -28,6 +28,9 @@ _OPTIONS = {
 #: A transport stream has no header: its parameters and its times are in its packets.
 _PACKET_OPTIONS = {name: _OPTIONS[name] for name in ("protocol_whitelist", "format_whitelist")}
 
+#: As a number: the flags of an enumeration are slow to combine.
+_ATTACHED_PICTURE = int(av.stream.Disposition.attached_pic)
+
 av.logging.set_level(None)
 
 
@@ -140,7 +143,7 @@ def _stream(stream: av.stream.Stream) -> Stream:
         duration=_seconds(stream.duration, base),
         start=_seconds(stream.start_time, base),
         frames=stream.frames or None,
-        attached_picture=bool(stream.disposition & av.stream.Disposition.attached_pic),
+        attached_picture=bool(int(stream.disposition) & _ATTACHED_PICTURE),
         pixel_format=video.pix_fmt if video else None,
         width=video.width or None if video else None,
         height=video.height or None if video else None,

@@ -285,5 +285,7 @@ def _numbers(data: bytes, start: int, count: int, width: int = 4) -> Sequence[in
 
 def _expand(runs: tuple[tuple[int, int], ...], samples: int) -> list[int]:
     """One value per sample; the last one goes on where a table ends early, as libav has it."""
+    if len(runs) == 1:  # the usual table of a steady beat
+        return [runs[0][1]] * samples
     values = list(chain.from_iterable(repeat(value, count) for count, value in runs))
     return (values + [runs[-1][1] if runs else 0] * (samples - len(values)))[:samples]

@@ -30,9 +30,9 @@ class Timeline:
         return self.stop - self.start
 
 
-def timeline(track: Track, movie: Movie, samples: int | None = None) -> Timeline | None:
-    """What the samples listed in `moov` show, or only the first `samples` of them; None without any."""
-    starts = track.samples.presentation()[:samples]
+def timeline(track: Track, movie: Movie, shown: Sequence[int] | None = None) -> Timeline | None:
+    """What the samples listed in `moov` show, or only the first ones, whose times are in `shown`; None without any."""
+    starts = track.samples.presentation() if shown is None else shown
     if not starts:
         return None
     stops = list(map(add, starts, track.samples.deltas()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from preflight.facts import AudioFacts, Durations, NotMedia, Refusal, Unknown, VideoFacts
 from preflight.probes import codecs, libav
@@ -70,11 +70,9 @@ def _merge(structure: Structure, reading: libav.Reading, sniffed: Sniffed) -> Vi
         edit_list=structure.edit_list,
         truncated=structure.truncated,
         encrypted=structure.encrypted,
+        audio=AudioFacts(sound.codec, sound.channels, sound.sample_rate) if sound is not None else None,
+        **(_picture(structure, picture) if picture is not None else {}),
     )
-    if picture is not None:
-        facts = _with_picture(facts, structure, picture)
-    if sound is not None:
-        facts = replace(facts, audio=AudioFacts(sound.codec, sound.channels, sound.sample_rate))
     return replace(facts, unknown=_unknown(facts, structure, has_picture=picture is not None))
 
 
@@ -107,12 +105,12 @@ def _count(walked: int | None, reading: libav.Reading, kind: str) -> int:
     return sum(s.kind == kind and not s.attached_picture for s in reading.streams) if walked is None else walked
 
 
-def _with_picture(facts: VideoFacts, structure: Structure, picture: libav.Stream) -> VideoFacts:
+def _picture(structure: Structure, picture: libav.Stream) -> dict[str, Any]:
+    """The facts of the pictures, by name."""
     details = structure.details
     width, height = details.width or picture.width, details.height or picture.height
     turned = structure.rotation in (90, 270)
-    return replace(
-        facts,
+    return dict(  # noqa: C408  (they are the names of fields)
         codec=picture.codec,
         codec_tag=picture.codec_tag,
         codec_profile=details.profile or picture.profile,
