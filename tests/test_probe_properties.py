@@ -98,3 +98,12 @@ def test_a_span_asks_for_bytes_that_exist() -> None:
     answer = probe(SparseBytes(len(data)))
     assert isinstance(answer, NeedSpans)
     assert answer.spans == (Span(0, min(len(data), 11264)),)
+
+
+def test_a_large_first_frame_hides_nothing_from_one_way_of_delivery() -> None:
+    """A live recording whose sound begins behind the first flight: sparse and whole reads still agree."""
+    clip = dataclasses.replace(
+        SEEDS["webm-live"], width=640, height=480, codec_options=(("b", "20M"), ("qmin", "1"), ("qmax", "4"))
+    )
+    data = build(clip)
+    assert feed(data).outcome == probe(SparseBytes.whole(data))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from preflight.deliver.source import FLIGHT_BYTES
 from preflight.probes.ebml import element, fields_of, uint
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _TOP_LEVEL = frozenset({CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1254C367,
 _TIMESTAMP, _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK, _BLOCK_DURATION = 0xE7, 0xA3, 0xA0, 0xA1, 0x9B
 FIRST_TAIL_BYTES = 65536
 MAX_TAIL_BYTES = 8 << 20
-HEAD_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,13 @@ def _block(body: bytes, clock: int, duration: int | None) -> Iterator[Block]:
 
 
 def first_times(data: SparseBytes, cluster: int, beats: Sequence[Beat]) -> dict[int, Fraction]:
-    """Seconds at which each track begins, as far as the held part of the first cluster tells."""
+    """Seconds at which each track begins, as far as the first flight tells.
+
+    No further, though more may be held: the facts must not depend on how the bytes came.
+    """
     times: dict[int, Fraction] = {}
     of = {beat.track: beat for beat in beats}
-    for block in cluster_blocks(data.available(cluster, cluster + HEAD_BYTES)):
+    for block in cluster_blocks(data.available(cluster, max(cluster, FLIGHT_BYTES))):
         if beat := of.get(block.track):
             times[block.track] = min(times.get(block.track, beat.seconds(block.time)), beat.seconds(block.time))
     return times

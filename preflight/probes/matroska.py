@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from preflight.deliver.source import FLIGHT_BYTES
 from preflight.deliver.sparse import Hole, Span
 from preflight.facts import Durations
 from preflight.probes import codecs
@@ -263,7 +264,7 @@ def _details(video: MatroskaTrack, head: _Head, data: SparseBytes) -> Details:
     """VP9 brings no codec record: its first frame tells."""
     if video.codec != "V_VP9" or head.cluster is None:
         return video.details
-    raw = data.available(head.cluster.start, head.cluster.start + 65536)
+    raw = data.available(head.cluster.start, max(head.cluster.start, FLIGHT_BYTES))  # as clusters.first_times
     frame = next((block.payload for block in cluster_blocks(raw) if block.track == video.number), b"")
     seen, stated = codecs.vp9_frame(frame), video.details
     return replace(stated, profile=seen.profile, pixel_format=seen.pixel_format, bit_depth=seen.bit_depth,
