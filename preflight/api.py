@@ -12,6 +12,7 @@ ask for: the loop's thread fetches and probes them while the caller's thread sti
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -20,7 +21,7 @@ from preflight.deliver.client import Client
 from preflight.deliver.url import is_url
 from preflight.errors import UsageError
 from preflight.inspection import Inspector
-from preflight.settings import AllOptions, Options, bounds_of, is_isolated, settings_of, tail_of
+from preflight.settings import AllOptions, Options, bounds_of, is_isolated, proxy_of, settings_of, tail_of
 from preflight.worker import Worker, dismiss, hire
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _Session:
         bounds = bounds_of(options)
         self._isolated = is_isolated(options)
         self._worker: Worker | None = None
-        self.client = Client(bounds)
+        self.client = Client(bounds, proxy=proxy_of(options))
         self.inspector = Inspector(self.client, self._probe, bounds.timeout, tail_of(options))
 
     def start(self) -> None:
@@ -94,6 +95,9 @@ class AsyncPreflight:
             index stands at the end, 11 KB more everywhere else.
         isolation: "process" probes in a child with limits, so that no file can take this process down; "none" probes
             in a thread of this one.
+        proxy: the URL of an HTTP proxy for every request; the environment's proxies are never used.
+        trust_proxy: has to be said beside `proxy`: it looks host names up by itself, so keeping private addresses
+            out is its work then.
 
     Raises:
         ProfileInvalid: the profile does not exist or does not hold.
@@ -121,6 +125,8 @@ class AsyncPreflight:
         """The facts of one medium, by URL or local path, unjudged."""
         from preflight.report import media_report
 
+        if not isinstance(reference, str | os.PathLike):
+            raise UsageError(f"probe takes a URL or a path, not a value of type {type(reference).__name__}")
         self._session.start()
         return media_report(await self._session.inspector.inspect("video", str(reference)))
 

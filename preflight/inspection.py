@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from preflight.deliver.source import FLIGHT_BYTES, Undelivered
 from preflight.deliver.sparse import Span
 from preflight.facts import Cause, Failure, Medium, NeedSpans, NotMedia
+from preflight.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from preflight.deliver.client import Client
-    from preflight.deliver.source import Source
+    from preflight.deliver.source import Source, Turn
     from preflight.deliver.sparse import SparseBytes
     from preflight.facts import Kind, Outcome
 
@@ -53,15 +54,20 @@ class Inspector:
         since, self._since = self._since, None
         return since or time.monotonic()
 
-    async def inspect(self, kind: Kind, reference: str) -> Medium:
-        """One medium: fetched as the probe asks, until it answers, the deadline passes or the bytes cannot be had."""
-        begun = self._begun.pop((kind, reference), None)
-        return await (begun or self._inspect(kind, reference))
+    async def inspect(self, kind: Kind, reference: str, turn: Turn | None = None) -> Medium:
+        """One medium: fetched as the probe asks, until it answers, the deadline passes or the bytes cannot be had.
 
-    async def _inspect(self, kind: Kind, reference: str) -> Medium:
-        async with self._client.source(reference) as source:
+        `turn`: where many media share hosts, this one's turn at the host of its URL.
+        """
+        begun = self._begun.pop((kind, reference), None)
+        return await (begun or self._inspect(kind, reference, turn))
+
+    async def _inspect(self, kind: Kind, reference: str, turn: Turn | None = None) -> Medium:
+        async with self._client.source(reference, turn) as source:
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._timeout) as deadline:
+                    if turn is not None:
+                        turn.deadline = deadline
                     if self._tail and kind == "video":
                         source.bet_on_tail(self._tail)
                     outcome = await self._probe_as_needed(source)
@@ -77,6 +83,7 @@ class Inspector:
         while True:
             await source.fetch(wanted)
             answer = await self._prober(source.data)
+            log("probe", bytes_held=len(source.data), size_bytes=source.data.total, answer=_told(answer))
             if isinstance(answer, NeedSpans):
                 wanted = answer.spans
             elif source.data.total is None and not isinstance(answer, NotMedia):
@@ -92,3 +99,9 @@ class Inspector:
             return facts
         answer = await self._prober(source.data)
         return facts if isinstance(answer, NeedSpans) else answer
+
+
+def _told(answer: Outcome | NeedSpans) -> str:
+    if isinstance(answer, NotMedia):
+        return f"not media: {answer.refusal.value}"
+    return "needs more bytes" if isinstance(answer, NeedSpans) else "facts"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from preflight.estimate import estimate
+from preflight.log import log
 from preflight.report import build_report
 from preflight.request import read_request
 from preflight.rules import judge
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from preflight.facts import Kind, Medium
+    from preflight.findings import Subject
     from preflight.inspection import Inspector
     from preflight.report import Report
     from preflight.request import GenerationRequest, ReadRequest
@@ -28,9 +30,24 @@ async def run(payload: Mapping[str, object] | GenerationRequest, inspector: Insp
     started = inspector.started()
     request = read_request(payload)
     image, video = await _inspect_both(request, inspector)
+    return conclude(request, image, video, settings, started=started)
+
+
+def conclude(
+    request: ReadRequest,
+    image: Medium | None,
+    video: Medium | None,
+    settings: Settings,
+    *,
+    started: float,
+    only: Subject | None = None,
+) -> Report:
+    """What follows from a request and its inspected media; with `only`, about that subject alone."""
     case = Case(request=request, image=image, video=video, profile=settings.profile, now=datetime.now(UTC))
-    judgement = judge(case, settings.ignore)
-    return build_report(case, judgement, estimate(case, settings.price), seconds=time.monotonic() - started)
+    judgement = judge(case, settings.ignore, only)
+    report = build_report(case, judgement, estimate(case, settings.price), seconds=time.monotonic() - started)
+    log("verdict", verdict=report.verdict, findings=[finding.rule for finding in report.findings])
+    return report
 
 
 async def _inspect_both(request: ReadRequest, inspector: Inspector) -> tuple[Medium | None, Medium | None]:

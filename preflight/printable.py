@@ -10,8 +10,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: Controls (C0, DEL, C1), line and paragraph separators, bidirectional marks and overrides, lone surrogates.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Controls (C0, DEL, C1), line and paragraph separators, lone surrogates, and whatever has no picture of its own
+#: (Unicode's Default_Ignorable_Code_Point, which holds every bidirectional mark; emoji keep their variation selectors).
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+#: What a spreadsheet takes for the beginning of a formula, whatever its width.
+_FORMULA = ("=", "+", "-", "@")
+_BEHIND_SEPARATOR = re.compile(r"([;|\t][\s\"']*)(?=[=+\-@＝＋－＠])")
 #: What our own sentences use beyond ASCII, for an output that cannot show it.
 _PLAIN = str.maketrans(
     {"✓": "+", "✗": "x", "–": "-", "—": "-", "…": "...", "×": "x", "≤": "<=", "≥": ">=", "→": "->", "’": "'"}
@@ -36,7 +44,17 @@ def clean_lines(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     character = match.group()
     code = ord(character)
-    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+    escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return _SHORT.get(character, escape)
+
+
+def cell(text: str) -> str:
+    """`text` cleaned, as a spreadsheet shows it rather than computes it: an apostrophe stands before a formula.
+
+    Also behind a semicolon, a bar or a tab: where the comma is for decimals, a spreadsheet may begin a cell there.
+    """
+    safe = _BEHIND_SEPARATOR.sub(r"\1'", clean(text, None))
+    return f"'{safe}" if unicodedata.normalize("NFKC", safe.lstrip())[:1] in _FORMULA else safe
 
 
 def encodable(text: str, encoding: str) -> str:

@@ -29,6 +29,8 @@ class Options(TypedDict, total=False):
     price: Decimal | int | str | None
     speculate: bool
     isolation: Literal["process", "none"]
+    proxy: str | None
+    trust_proxy: bool
 
 
 class AllOptions(Options, total=False):
@@ -58,6 +60,32 @@ def bounds_of(options: Options) -> Bounds:
     if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes <= 0:
         raise UsageError(f"max_bytes is a whole number of bytes above zero, not {_shown(max_bytes)}")
     return Bounds(max_bytes=max_bytes, allow_private=bool(options.get("allow_private", False)), timeout=timeout)
+
+
+def proxy_of(options: Options) -> str | None:
+    """The proxy that every request goes through; None: there is none, whatever the environment says.
+
+    Raises:
+        UsageError: it is no proxy's URL, or it was not said that it is trusted.
+    """
+    proxy = options.get("proxy")
+    if proxy is None:
+        return None
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(proxy)
+        is_sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except (ValueError, AttributeError):
+        is_sound = False
+    if not is_sound:
+        raise UsageError(f"proxy is the URL of an HTTP proxy, such as http://proxy.example:3128, not {_shown(proxy)}")
+    if not options.get("trust_proxy"):
+        raise UsageError(
+            "a proxy looks host names up by itself, so private addresses cannot be kept out here; "
+            "if it keeps them out, say so: trust_proxy=True (--trust-proxy)"
+        )
+    return proxy
 
 
 def is_isolated(options: Options) -> bool:

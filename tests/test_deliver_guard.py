@@ -8,9 +8,11 @@ import threading
 
 import pytest
 
-from preflight.deliver.backend import METER, GuardedBackend, Meter, NotPublic, Resolver
+from preflight.deliver.backend import GuardedBackend, NotPublic
 from preflight.deliver.client import Bounds
 from preflight.deliver.library import httpcore
+from preflight.deliver.meter import METER, Meter
+from preflight.deliver.resolver import Resolver
 from preflight.facts import Cause, Hop
 from tests.delivery import CLIP, cause_of, deliver, failed
 from tests.servers import MediaServer, Redirect
@@ -49,12 +51,12 @@ class Answers(Resolver):
     def __init__(self, *answers: tuple[str, ...]) -> None:
         super().__init__()
         self.lookups = 0
-        self._answers = answers
+        self._prepared = answers
 
     async def resolve(self, host: str, port: int) -> tuple[str, ...]:  # noqa: ARG002  (whoever is asked for)
         """Answer as prepared."""
         self.lookups += 1
-        return self._answers[min(self.lookups, len(self._answers)) - 1]
+        return self._prepared[min(self.lookups, len(self._prepared)) - 1]
 
 
 def connect(

@@ -12,7 +12,9 @@ import ssl
 from typing import TYPE_CHECKING
 
 from preflight.deliver.backend import NotPublic
+from preflight.deliver.connection import IncompleteChain, TooSlow
 from preflight.deliver.library import httpcore, httpx
+from preflight.deliver.meter import Flooded
 from preflight.facts import Cause, Failure
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ LIBRARY: tuple[tuple[type[Exception], Failure], ...] = (
     (httpx.StreamError, _BROKEN),
     (httpx.CookieConflict, _BROKEN),
     (httpcore.ProtocolError, _BROKEN),
-    (httpcore.ProxyError, _BROKEN),
+    (httpcore.ProxyError, Failure(Cause.UNREACHABLE, "the proxy opens no connection to the server")),
     (httpcore.ConnectionNotAvailable, _NO_CONNECTION),
 )
 
@@ -60,11 +62,11 @@ _CERTIFICATE = {  # X509_V_ERR_*
     10: (Cause.TLS_EXPIRED, "the certificate has expired"),
     62: (Cause.TLS_WRONG_HOST, "the certificate is for another host"),
     64: (Cause.TLS_WRONG_HOST, "the certificate is for another address"),
-    18: (Cause.TLS_UNTRUSTED, "the certificate is signed by itself"),
+    18: (Cause.TLS_SELF_SIGNED, "the certificate is signed by itself"),
     19: (Cause.TLS_UNTRUSTED, "the certificate chain ends in an unknown authority"),
-    2: (Cause.TLS_UNTRUSTED, "the certificate chain is incomplete, or its authority is unknown"),
-    20: (Cause.TLS_UNTRUSTED, "the certificate chain is incomplete, or its authority is unknown"),
-    21: (Cause.TLS_UNTRUSTED, "the certificate chain is incomplete, or its authority is unknown"),
+    2: (Cause.TLS_UNTRUSTED, "the certificate is signed by an unknown authority"),
+    20: (Cause.TLS_UNTRUSTED, "the certificate is signed by an unknown authority"),
+    21: (Cause.TLS_UNTRUSTED, "the certificate is signed by an unknown authority"),
 }
 
 _NO_ADDRESS = getattr(socket, "EAI_NODATA", None)
@@ -108,6 +110,14 @@ def failure_of(error: BaseException, *, lost: bool = False) -> Failure:
     return _BROKEN
 
 
+#: What our own side of the connection says, beside `NotPublic`.
+_OURS: dict[type[BaseException], Failure] = {
+    IncompleteChain: Failure(Cause.TLS_INCOMPLETE, "the server leaves out the certificate that signed its own"),
+    TooSlow: Failure(Cause.TIMEOUT, "the server sends too few bytes a second for the answer to end"),
+    Flooded: Failure(Cause.BUDGET, "the server sends more than the byte budget before its answer is complete"),
+}
+
+
 def _of_system(error: BaseException) -> Failure | None:
     """What our guard, the certificate check, the resolver or the operating system said."""
     match error:
@@ -115,19 +125,24 @@ def _of_system(error: BaseException) -> Failure | None:
             where = error.address if error.host in {"", error.address} else f"{error.host} is {error.address}"
             return Failure(Cause.NOT_PUBLIC, f"{where}, {error.fault}")
         case ssl.SSLCertVerificationError():
-            cause, detail = _CERTIFICATE.get(error.verify_code, (Cause.TLS_FAILED, "the certificate is not accepted"))
+            unknown = (Cause.TLS_UNTRUSTED, "the certificate is not accepted")
+            cause, detail = _CERTIFICATE.get(error.verify_code, unknown)
             return Failure(cause, detail)
         case socket.gaierror():
-            if error.errno == socket.EAI_NONAME:
-                return Failure(Cause.NO_SUCH_HOST, "this machine's name server knows no host of that name")
-            if error.errno == _NO_ADDRESS:
-                return Failure(Cause.NO_SUCH_HOST, "the name exists, but it has no address")
-            return Failure(Cause.DNS_FAILED, "this machine's name server gave no answer")
+            return _of_lookup(error)
         case UnicodeError():
             return Failure(Cause.INVALID_URL, "the host name cannot be looked up as it is spelled")
         case OSError() if not isinstance(error, ssl.SSLError):
             return _SYSTEM.get(error.errno or 0)
-    return None
+    return _OURS.get(type(error))
+
+
+def _of_lookup(error: socket.gaierror) -> Failure:
+    if error.errno == socket.EAI_NONAME:
+        return Failure(Cause.NO_SUCH_HOST, "this machine's name server knows no host of that name")
+    if error.errno == _NO_ADDRESS:
+        return Failure(Cause.NO_SUCH_HOST, "the name exists, but it has no address")
+    return Failure(Cause.DNS_FAILED, "this machine's name server gave no answer")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

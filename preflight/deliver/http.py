@@ -17,12 +17,14 @@ from urllib.parse import urljoin
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from preflight.deliver import headers
-from preflight.deliver.backend import METER, Meter
 from preflight.deliver.failure import RETRIED, failure_of, status_failure
-from preflight.deliver.source import Bounds, Source, Undelivered, coalesce
+from preflight.deliver.meter import METER, Meter
+from preflight.deliver.source import Bounds, Source, Turn, Undelivered, coalesce
 from preflight.deliver.sparse import Span
-from preflight.deliver.url import names_private_address, url_fault
+from preflight.deliver.url import host_of, names_private_address, url_fault
 from preflight.facts import Cause, Delivery, Failure, Hop, Transfer
+from preflight.log import log
+from preflight.redaction import hide
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from preflight.deliver.transport import Session
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: What headers of all answers, and bytes that are on the way when we hang up, may come to beside the bodies.
+_OVERHEAD_BYTES = 256 * 1024
 #: Bodies of refusals and redirects up to this many bytes are read (within this many seconds) and the connection kept.
 _SMALL_BYTES = 4096
 _SMALL_SECONDS = 0.5
@@ -41,14 +45,15 @@ _BACKOFF = wait_random_exponential(multiplier=0.2, max=2)
 class HttpSource(Source):
     """One URL. See `Source`; what it costs and how far it goes stands in `Bounds`."""
 
-    def __init__(self, url: str, session: Session, bounds: Bounds) -> None:
+    def __init__(self, url: str, session: Session, bounds: Bounds, turn: Turn | None = None) -> None:
         super().__init__()
+        self._turn = turn
         self._reference = url
         self._url = url
         self._session = session
         self._bounds = bounds
         self._started: float | None = None
-        self.meter = Meter()
+        self.meter = Meter(bounds.max_bytes + _OVERHEAD_BYTES, bounds.slowest, bounds.patience)
         self._received = 0
         self._hops: list[Hop] = []
         self._status: int | None = None
@@ -108,11 +113,11 @@ class HttpSource(Source):
             final_url=self._url if self._hops or self._status is not None else None,
             hops=tuple(self._hops),
             status=self._status,
-            media_type_declared=self._media_type,
+            media_type_declared=self._unechoed(self._media_type),
             size_bytes=self.data.total,
             size_proof=self._size_proof,
             ranges=self._ranges,
-            etag=self.etag,
+            etag=self._unechoed(self.etag),
             private=meter.private,
             failure=failure,
             transfer=Transfer(
@@ -130,9 +135,17 @@ class HttpSource(Source):
         """Request until the span is here. Each round brings bytes, finds that there are no ranges, or fails."""
         while self.data.missing(span):
             retrying = AsyncRetrying(
-                retry=retry_if_exception(_curable), stop=self._give_up, wait=_pause, sleep=asyncio.sleep, reraise=True
+                retry=retry_if_exception(_curable),
+                stop=self._give_up,
+                wait=_pause,
+                sleep=asyncio.sleep,
+                reraise=True,
+                before_sleep=self._tell_retry,
             )
             await retrying(self._advance, span)
+
+    def _tell_retry(self, state: RetryCallState) -> None:
+        log("retry", url=self._url, attempt=state.attempt_number, pause_seconds=state.upcoming_sleep)
 
     def _give_up(self, state: RetryCallState) -> bool:
         elapsed = time.monotonic() - (self._started or 0.0)
@@ -200,7 +213,7 @@ class HttpSource(Source):
     async def _take(self, response: httpx.Response, part: Span) -> None:
         """Read a range's body into the map, and not a byte beyond what its label says."""
         position, stop = part.start, part.stop or 0
-        length = headers.content_length(response.headers.get("content-length"))
+        length = _announced(response)
         async with contextlib.aclosing(_Body(response)) as body:
             while position < stop and (chunk := await self._read(body)):
                 self.data.add(position, chunk[: stop - position])
@@ -252,7 +265,7 @@ class HttpSource(Source):
         """Keep an answer with the whole file as the stream to read from."""
         self._body = body = _Body(response)
         try:
-            length = headers.content_length(response.headers.get("content-length"))
+            length = _announced(response)
             self._describe(response, length, "content-length")
         except Undelivered:
             await self.aclose()
@@ -266,8 +279,9 @@ class HttpSource(Source):
     ) -> None:
         """Keep what an answer says about the file; a second answer must say the same."""
         if coding := headers.foreign_coding(response.headers.get("content-encoding")):
+            told = self._unechoed(coding)
             raise Undelivered(
-                Failure(Cause.BAD_HTTP, f"the server encodes the file ({coding}) although it was asked not to")
+                Failure(Cause.BAD_HTTP, f"the server encodes the file ({told}) although it was asked not to")
             )
         etag = response.headers.get("etag")
         if None not in (etag, self.etag) and etag != self.etag:
@@ -275,6 +289,10 @@ class HttpSource(Source):
         self.etag = self.etag or etag
         self._media_type = headers.media_type(response.headers.get("content-type"))
         self._establish(total, proof)
+
+    def _unechoed(self, text: str | None) -> str | None:
+        """A header's words without the secrets of our URLs, which a server may quote."""
+        return text and hide(text, (self._reference, *(hop.url for hop in self._hops), self._url))
 
     def _establish(self, total: int | None, proof: Literal["content-range", "content-length", "read"]) -> None:
         if total is None or total == self.data.total:
@@ -298,6 +316,8 @@ class HttpSource(Source):
                 location = response.headers.get("location")
                 await self._dismiss(response)
                 self._redirect(status, location)
+                if self._turn is not None:
+                    await self._turn.move(host_of(self._url) or "")
                 continue
             self._status = status
             pause = headers.retry_after(response.headers.get("retry-after"), datetime.now(UTC))
@@ -318,23 +338,31 @@ class HttpSource(Source):
         if self.meter.requests >= self._bounds.max_requests:
             raise Undelivered(Failure(Cause.BUDGET, f"the file needs more than {self._bounds.max_requests} requests"))
         self.meter.ask()
+        log("request", url=self._url, range=asked.get("Range"))
         try:
-            return await self._session.get(self._url, asked)
+            response = await self._session.get(self._url, asked)
         except Exception as error:  # a server can make the library raise anything
-            raise Undelivered(failure_of(error, lost=self.meter.lost)) from error
+            raise self._failed(error) from error
+        log("answer", url=self._url, status=response.status_code, bytes_received=self.meter.bytes_received)
+        return response
 
     async def _read(self, body: _Body) -> bytes:
         """Read the next piece of a body; empty at its end."""
         try:
             chunk = await body.read()
         except Exception as error:
-            raise Undelivered(failure_of(error, lost=self.meter.lost)) from error
+            raise self._failed(error) from error
         self._received += len(chunk)
         return chunk
 
+    def _failed(self, error: Exception) -> Undelivered:
+        failure = failure_of(error, lost=self.meter.lost)
+        log("failure", url=self._url, cause=failure.cause.value, detail=failure.detail, error=type(error).__name__)
+        return Undelivered(failure)
+
     async def _dismiss(self, response: httpx.Response) -> None:
         """Be done with an answer; a short body is read, so that the connection can serve the next request."""
-        length = headers.content_length(response.headers.get("content-length"))
+        length = _announced(response)
         async with contextlib.aclosing(_Body(response)) as body:
             if length is not None and length <= _SMALL_BYTES:
                 with contextlib.suppress(Undelivered, TimeoutError):
@@ -361,6 +389,7 @@ class HttpSource(Source):
                 raise Undelivered(Failure(Cause.BAD_REDIRECT, "a redirect names a target that is no URL")) from error
         else:
             raise Undelivered(Failure(Cause.BAD_REDIRECT, f"a redirect leads to a URL that {fault.detail}"))
+        log("redirect", url=self._hops[-1].url, status=status, target=self._url)
 
 
 class _Body:
@@ -384,6 +413,13 @@ class _Body:
         if self._chunks is not None:
             await self._chunks.aclose()
         await self._response.aclose()
+
+
+def _announced(response: httpx.Response) -> int | None:
+    """The body's length, where the header says it; beside a transfer coding it says nothing (RFC 9112, 6.3)."""
+    if "transfer-encoding" in response.headers:
+        return None
+    return headers.content_length(response.headers.get("content-length"))
 
 
 def _begins(part: Span | None, asked: Span) -> bool:

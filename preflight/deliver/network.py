@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from preflight.deliver.library import httpcore
@@ -34,18 +35,21 @@ async def connect(address: str, port: int, timeout: float | None) -> SocketStrea
     except BaseException:
         plain.close()
         raise
-    return SocketStream(plain)
+    return SocketStream(plain, (address, port))
 
 
 class SocketStream(httpcore.AsyncNetworkStream):
     """A connected socket."""
 
     def __init__(
-        self, plain: socket.socket, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self,
+        plain: socket.socket,
+        peer: tuple[str, int],
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None,
     ) -> None:
         self._socket = plain
         self._streams = streams
-        self._address = plain.getpeername()
+        self._address = peer
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
@@ -72,13 +76,16 @@ class SocketStream(httpcore.AsyncNetworkStream):
         """The same socket behind TLS."""
         try:
             async with _limited(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+                if self._streams is not None:  # a proxy's tunnel: something has been said already
+                    await self._streams[1].start_tls(ssl_context, server_hostname=server_hostname)
+                    return self
                 streams = await asyncio.open_connection(
                     sock=self._socket, ssl=ssl_context, server_hostname=server_hostname
                 )
         except BaseException:
             self._socket.close()
             raise
-        return SocketStream(self._socket, streams)
+        return SocketStream(self._socket, self._address, streams)
 
     async def aclose(self) -> None:
         """Close it; a TLS farewell is not waited for, since nobody reads it."""
@@ -93,10 +100,41 @@ class SocketStream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """What the library asks of a connection."""
         if info == "is_readable":  # an idle connection that has bytes, or its end, is not to be used again
-            return self._streams is not None and (self._streams[0].at_eof() or bool(self._streams[0]._buffer))  # type: ignore[attr-defined]  # noqa: SLF001
+            return self._streams is not None and _holds_bytes(self._streams[0])
+        if info == "has_news":  # the same, of what the event loop has not fetched yet
+            return self._streams is not None and (_holds_bytes(self._streams[0]) or _has_news(self._socket))
         if info == "ssl_object":
             return None if self._streams is None else self._streams[1].get_extra_info("ssl_object")
         return self._address if info == "server_addr" else None
+
+
+def _holds_bytes(reader: asyncio.StreamReader) -> bool:
+    return reader.at_eof() or bool(reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _has_news(plain: socket.socket) -> bool:
+    """Did something come that the event loop has not fetched yet?"""
+    try:
+        plain.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:  # closed by either side
+        pass
+    return True
+
+
+def is_own_address(address: str) -> bool:
+    """Is it one of this machine's own? Only asked of the routing table: no packet leaves.
+
+    A datagram socket that is "connected" to an address of its own machine gets that very address for its own.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect((address, 9))
+        except OSError:  # no route: whatever it is, it is not here
+            return False
+        return ip_address(asked.getsockname()[0]) == ip_address(address)
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
 from preflight.deliver import ends
@@ -131,6 +132,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 _SESSION_TOKENS = re.compile(r"(?:x-[a-z]+-)?security-token")
 
 
+@lru_cache(64)  # several rules ask about the same URL
 def expiry(url: str, now: datetime) -> Expiry | None:
     """Read when `url` ends; None: it has no sign of an end. Any text is accepted.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
@@ -48,6 +48,7 @@ class _Entry:
     page: SharePage
 
 
+@lru_cache(64)  # several rules ask about the same URL
 def share_page(url: str) -> SharePage | None:
     """Tell what a link's form says of it; None: nothing known. Any text is accepted, a local path is None."""
     text = url.strip()[:LONGEST_URL]

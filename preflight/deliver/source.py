@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from preflight.deliver.sparse import Span, SparseBytes
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable
 
     from preflight.facts import Delivery, Failure
@@ -39,7 +40,10 @@ class Bounds:
     """Name lookup and connection, and again for the TLS handshake. None: five seconds, or the whole deadline of a
     caller who asks for more patience than usual."""
     read_timeout: float | None = None
-    """Silence in the middle of an answer. None: as long as the deadline; it is not retried, so why end it early?"""
+    """Silence before an answer. None: as long as the deadline; it is not retried, so why end it early?"""
+    slowest: float = 1024.0
+    """Bytes a second that an answer must bring once it has taken `patience` seconds: a drip is no delivery."""
+    patience: float = 5.0
 
     @property
     def connect_seconds(self) -> float:
@@ -52,6 +56,20 @@ class Bounds:
     def read_seconds(self) -> float:
         """How long a server may be silent."""
         return self.timeout if self.read_timeout is None else self.read_timeout
+
+
+class Turn(Protocol):
+    """A medium's turn at a host, where many media share hosts; see `preflight.audit.hosts`."""
+
+    deadline: asyncio.Timeout | None
+    """It stands still while a turn is waited for."""
+
+    async def move(self, host: str) -> None:
+        """Wait for a turn at this host in exchange for the present one.
+
+        Raises:
+            Undelivered: nobody asks this host any more.
+        """
 
 
 class Undelivered(Exception):

@@ -7,12 +7,19 @@ redirect's target before anybody judged it, and logs whole URLs. What the provid
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from preflight import __version__
-from preflight.deliver.backend import METER, GuardedBackend, Resolver
+from preflight.deliver.address import address_fault
+from preflight.deliver.backend import GuardedBackend, NotPublic
+from preflight.deliver.connection import Counted
 from preflight.deliver.library import httpcore, httpx
+from preflight.deliver.meter import METER
+from preflight.deliver.resolver import Resolver
+from preflight.deliver.url import host_of, literal_address
 
 if TYPE_CHECKING:
     import ssl
@@ -21,19 +28,30 @@ if TYPE_CHECKING:
 
     from preflight.deliver.source import Bounds
 
-#: A batch shares one session; this is how many connections it may hold, and for how many seconds unused.
-_CONNECTIONS = 64
+#: How many connections a pool may hold, for how many seconds unused, and for how many origins pools are kept.
+_CONNECTIONS = 4
 _KEEP_ALIVE = 15.0
+_ORIGINS = 256
 
 
 class Session:
     """The connections of one client. It belongs to one event loop."""
 
-    def __init__(self, bounds: Bounds, authorities: Path | None = None) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        *,
+        authorities: Path | None = None,
+        resolver: Resolver | None = None,
+        proxy: str | None = None,
+    ) -> None:
         _keep_logs_quiet()
-        backend = GuardedBackend(Resolver(), allow_private=bounds.allow_private)
+        private = bounds.allow_private
+        backend = GuardedBackend(resolver or Resolver(), allow_private=private, is_proxy=proxy is not None)
         timeout = httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds)
-        self._transport = _Transport(backend, authorities)
+        self._transport = _Transport(backend, authorities, proxy)
+        self._allow_private = private
+        self._has_proxy = proxy is not None
         self._extensions = {"timeout": timeout.as_dict()}
         self._headers = {
             "User-Agent": f"preflight/{__version__}",
@@ -47,6 +65,8 @@ class Session:
         Raises:
             Exception: whatever the library, the system or a hostile server makes it raise; see `failure.py`.
         """
+        if self._has_proxy:  # a name is the proxy's to judge; an address is ours to refuse, whoever connects to it
+            _judge_literal(url, allow_private=self._allow_private)
         request = httpx.Request("GET", url, headers={**self._headers, **headers}, extensions=self._extensions)
         return await self._transport.handle_async_request(request)
 
@@ -55,52 +75,104 @@ class Session:
         await self._transport.aclose()
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    """The library's connection pool over our backend, by public interfaces only; one pool for each scheme."""
+def _judge_literal(url: str, *, allow_private: bool) -> None:
+    host = host_of(url) or ""
+    address = literal_address(host)
+    if address is not None and (fault := address_fault(address, allow_private=allow_private)):
+        raise NotPublic(host, str(address), fault)
 
-    def __init__(self, backend: GuardedBackend, authorities: Path | None) -> None:
+
+_Origin = tuple[bytes, bytes, int | None]
+
+
+@dataclass(slots=True)
+class _Place:
+    """A pool, and how many of its connections are in use."""
+
+    pool: httpcore.AsyncConnectionPool
+    busy: int = 0
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """The library's connection pool over our backend, by public interfaces only.
+
+    Small pools, as many for an origin as it needs: the library's work at every request grows with the square of a
+    pool's connections.
+    """
+
+    def __init__(self, backend: GuardedBackend, authorities: Path | None, proxy: str | None) -> None:
         self._backend = backend
         self._authorities = authorities
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._proxy = None if proxy is None else httpx.Proxy(proxy)
+        self._origins: OrderedDict[_Origin, list[_Place]] = OrderedDict()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; exceptions of the connection pool pass as they are."""
-        url = request.url
-        response = await self._pool(url.scheme).handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
         )
+        place = await self._place(url)
+        place.busy += 1
+        try:
+            response = await place.pool.handle_async_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=url,
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        except BaseException:
+            place.busy -= 1
+            raise
         return httpx.Response(
             response.status,
             headers=response.headers,
-            stream=_Body(response),
+            stream=_Body(response, place),
             extensions=response.extensions,
         )
 
-    def _pool(self, scheme: str) -> httpcore.AsyncConnectionPool:
-        if scheme not in self._pools:
-            context = _trust(self._authorities) if scheme == "https" else None
-            self._pools[scheme] = httpcore.AsyncConnectionPool(
-                ssl_context=context,
-                max_connections=_CONNECTIONS,
-                max_keepalive_connections=_CONNECTIONS,
-                keepalive_expiry=_KEEP_ALIVE,
-                http1=True,
-                http2=False,
-                retries=0,
-                network_backend=self._backend,
-            )
-        return self._pools[scheme]
+    async def _place(self, url: httpcore.URL) -> _Place:
+        """A pool with room, the one that was opened first and so is warmest."""
+        origin = url.scheme, url.host, url.port
+        if origin not in self._origins:
+            while len(self._origins) >= _ORIGINS and (idle := self._longest_idle()):
+                for place in self._origins.pop(idle):
+                    await place.pool.aclose()
+            self._origins[origin] = []
+        self._origins.move_to_end(origin)
+        places = self._origins[origin]
+        for place in places:
+            if place.busy < _CONNECTIONS:
+                return place
+        places.append(_Place(self._new_pool(encrypted=url.scheme == b"https")))
+        return places[-1]
+
+    def _longest_idle(self) -> _Origin | None:
+        return next((origin for origin, places in self._origins.items() if not any(p.busy for p in places)), None)
+
+    def _new_pool(self, *, encrypted: bool) -> httpcore.AsyncConnectionPool:
+        options: dict[str, Any] = {
+            "ssl_context": _trust(self._authorities) if encrypted else None,
+            "max_connections": _CONNECTIONS,
+            "max_keepalive_connections": _CONNECTIONS,
+            "keepalive_expiry": _KEEP_ALIVE,
+            "network_backend": self._backend,
+        }
+        if self._proxy is None:
+            return httpcore.AsyncConnectionPool(**options)
+        url, auth = str(self._proxy.url), self._proxy.raw_auth
+        return httpcore.AsyncHTTPProxy(proxy_url=url, proxy_auth=auth, **options)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for pool in self._pools.values():
-            await pool.aclose()
+        for places in self._origins.values():
+            for place in places:
+                await place.pool.aclose()
 
 
 @cache
@@ -113,17 +185,29 @@ def _trust(authorities: Path | None) -> ssl.SSLContext:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of the pool's answer in the form that a client reads."""
+    """The body of the pool's answer in the form that a client reads; counted, so that the connection can be settled."""
 
-    def __init__(self, response: httpcore.Response) -> None:
+    def __init__(self, response: httpcore.Response, place: _Place) -> None:
         self._response = response
+        self._place: _Place | None = place
+        self._bytes = 0
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._response.aiter_stream().__aiter__()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._response.aiter_stream():
+            self._bytes += len(chunk)
+            yield chunk
 
     async def aclose(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""
-        await self._response.aclose()
+        connection = self._response.extensions.get("network_stream")
+        if isinstance(connection, Counted):
+            connection.settle(self._bytes)
+        try:
+            await self._response.aclose()
+        finally:
+            if self._place is not None:
+                self._place.busy -= 1
+                self._place = None
 
 
 class _NotOurs(logging.Filter):
@@ -138,5 +222,5 @@ _NOT_OURS = _NotOurs()
 
 
 def _keep_logs_quiet() -> None:
-    for name in (f"{httpcore.__name__}.connection", f"{httpcore.__name__}.http11"):
-        logging.getLogger(name).addFilter(_NOT_OURS)
+    for name in ("connection", "http11", "proxy"):
+        logging.getLogger(f"{httpcore.__name__}.{name}").addFilter(_NOT_OURS)

@@ -14,6 +14,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 from urllib.parse import unquote
@@ -21,6 +22,8 @@ from urllib.parse import unquote
 from preflight.deliver.address import address_fault
 
 LONGEST_URL = 8192
+#: A URL is looked at from many sides within one check: so many of the last ones are remembered.
+_RECENT = 256
 #: What stands for a removed part.
 GONE = "…"
 
@@ -80,6 +83,7 @@ def cut(url: str) -> UrlParts:
     return UrlParts((scheme or "").lower(), authority, path, query, fragment)
 
 
+@lru_cache(_RECENT)
 def host_of(url: str) -> str | None:
     """Name the host as a resolver is asked for it: lower case, A-labels, no final dot, no brackets.
 
@@ -132,6 +136,7 @@ def repaired(text: str) -> str | None:
     return meant if meant != text and url_fault(meant) is None else None
 
 
+@lru_cache(_RECENT)
 def url_fault(text: str) -> UrlFault | None:
     """Find the first thing wrong with the form of a media URL, or None. Looks nothing up."""
     if len(text) > LONGEST_URL:
@@ -273,6 +278,7 @@ _SECRET_PATHS = (
 )
 
 
+@lru_cache(_RECENT)
 def redact(reference: str) -> str:
     """Write the reference as it may be shown anywhere; a local path stays as it is. Any text is accepted."""
     if not is_url(reference):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from preflight.errors import ProfileInvalid
 from preflight.findings import Severity
+from preflight.printable import clean
 from preflight.profiles.words import nearest, told
 from preflight.redaction import redact_trace
 from preflight.request import GenerationRequest
@@ -219,6 +220,18 @@ def built_in() -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: name != DEFAULT))
 
 
+def _cleaned(value: Any) -> Any:
+    """A profile file may come from a stranger, and its words are printed."""
+    match value:
+        case str():
+            return clean(value, None)
+        case list():
+            return [_cleaned(item) for item in value]
+        case dict():
+            return {clean(name): _cleaned(item) for name, item in value.items()}
+    return value
+
+
 def load_profile(name: str | Path = DEFAULT) -> Profile:
     """A built-in profile by name, or a profile file by path.
 
@@ -237,10 +250,10 @@ def load_profile(name: str | Path = DEFAULT) -> Profile:
             )
         )
     try:
-        table = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+        table = _cleaned(tomllib.loads(path.read_text("utf-8"), parse_float=Decimal))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ProfileInvalid(redact_trace(f"profile {shown}: {reason}")) from error
+        raise ProfileInvalid(redact_trace(f"profile {shown}: {reason}")) from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileInvalid(redact_trace(f"profile {shown}: not TOML: {error}")) from error
     try:

@@ -38,7 +38,7 @@ _NOT_A_DATA_URI: dict[str, Any] = {"not": {"pattern": r"^\s*[Dd][Aa][Tt][Aa]:"}}
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class WatermarkInfo(_Strict):

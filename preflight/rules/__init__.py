@@ -66,8 +66,10 @@ def rule_by_id(id: str) -> Rule | None:  # noqa: A002  (the field's own word)
     return _BY_ID.get(id)
 
 
-def judge(case: Case, ignore: frozenset[str] = frozenset()) -> Judgement:
+def judge(case: Case, ignore: frozenset[str] = frozenset(), only: Subject | None = None) -> Judgement:
     """Run every rule; what those that `ignore` names (rule ids) find is set aside and decides nothing.
+
+    `only`: run the rules about this one subject.
 
     Raises:
         UsageError: `ignore` names a rule that does not exist.
@@ -78,7 +80,7 @@ def judge(case: Case, ignore: frozenset[str] = frozenset()) -> Judgement:
     for rule in RULES:
         if not _applies(rule, case.profile):
             continue
-        for subject in rule.subjects:
+        for subject in rule.subjects if only is None else {only}.intersection(rule.subjects):
             try:
                 for breach in rule.check(case, *_matter(rule, subject, case)):
                     findings.append(_finding(rule, subject, breach, case.profile))  # noqa: PERF401  (what came stays)

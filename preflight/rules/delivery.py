@@ -102,13 +102,33 @@ tls_wrong_host = _cause(
     fix="Use a host name that the certificate covers, or get a certificate for {host}.",
     source="RFC 9525 (service identity in TLS)",
 )
+tls_self_signed = _cause(
+    Cause.TLS_SELF_SIGNED,
+    title="The certificate is signed by itself",
+    message="The {subject}'s server {host} has a certificate that is signed by itself: nobody vouches for it.",
+    why="The provider's fetcher checks certificates and ends the connection before it asks for the file.",
+    fix="Get a certificate of a public authority for {host} (Let's Encrypt gives them for nothing), or move the file "
+    "to a host that has one.",
+    source="RFC 5280, section 6 (certification path validation)",
+)
 tls_untrusted = _cause(
     Cause.TLS_UNTRUSTED,
-    title="The certificate is not trusted",
+    title="The certificate's authority is unknown",
     message="The {subject}'s server {host} has a certificate that is not trusted: {detail}.",
-    why="It is signed by itself or by an unknown authority, or the server leaves out the certificate in between. "
-    "Browsers often find that one by themselves; servers do not.",
-    fix="Serve the full chain of a public authority (`fullchain.pem`, not `cert.pem`). To see what is sent: "
+    why="A company's own authority, or one that the public lists have dropped, means nothing to the provider's "
+    "fetcher; it ends the connection before it asks for the file.",
+    fix="Get a certificate of a public authority for {host}. To see what is sent: "
+    "`openssl s_client -connect {host}:{port} -servername {host} -showcerts`.",
+    source="RFC 5280, section 6 (certification path validation)",
+)
+tls_incomplete = _cause(
+    Cause.TLS_INCOMPLETE,
+    title="The certificate chain is incomplete",
+    message="The {subject}'s server {host} sends its own certificate without the one that signed it, so it cannot be "
+    "traced to an authority.",
+    why="Browsers fetch the missing certificate by themselves, so the URL opens there; the provider's fetcher, like "
+    "curl, does not.",
+    fix="Serve the full chain (`fullchain.pem` instead of `cert.pem`) and restart the server. To see what is sent: "
     "`openssl s_client -connect {host}:{port} -servername {host} -showcerts`.",
     source="RFC 8446, section 4.4.2 (certificate chain)",
 )
@@ -316,7 +336,9 @@ RULES: tuple[Rule, ...] = (
     refused,
     tls_expired,
     tls_wrong_host,
+    tls_self_signed,
     tls_untrusted,
+    tls_incomplete,
     tls_failed,
     unauthorized,
     forbidden,

@@ -122,9 +122,9 @@ def _naming_files(scope: Scope, check: Check) -> Check:
 
     @wraps(check)
     def named(case: Case, *matter: Any) -> Breaches:
-        medium = matter[0] if scope == "reference" else case.image if scope == "image" else case.video
-        names = {"file": input_name(medium), "out": output_name(medium)}
         for breach in check(case, *matter):
+            medium = matter[0] if scope == "reference" else case.image if scope == "image" else case.video
+            names = {"file": input_name(medium), "out": output_name(medium)}
             words = {word: text.replace("{file}", names["file"]) for word, text in breach.values.items()}
             yield replace(breach, values=names | words)
 
