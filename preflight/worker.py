@@ -1,16 +1,24 @@
 """The probe in a process of its own: what a stranger's bytes do to a decoder, they do there.
 
-The child imports libav and Pillow, limits its memory, and answers one probe at a time over two pipes. It gets bytes
-and gives facts; it opens nothing. When it dies or outlives its time, that is an answer about the medium (it crashes
-decoders), and the next medium meets a fresh child. It also loads while the first bytes travel, on another core.
+The child loads libav, limits itself, and answers one probe at a time over two pipes. It gets bytes and gives facts.
+When it dies or outlives its time, that is an answer about the medium (it crashes decoders), and the next medium meets
+a fresh child. It also loads while the first bytes travel, on another core; that it cannot load is our fault, and said.
 
-Answers are unpickled with the facts' own classes alone: a child that was taken over can lie about its medium, and do
-nothing else. Where the platform does not enforce RLIMIT_AS (Windows, macOS) the time limit and the process remain.
+What holds a child, by the kernel and not by good manners:
+
+* memory: 1 GiB of address space (Linux alone enforces it; elsewhere the time limit and the process remain);
+* time: the parent kills it; when the parent is gone, its own alarm does (not on Windows);
+* files and sockets: once it has loaded, its table of open files is full, so it can open none (not on Windows);
+* disk: no file can grow, none is left by a crash (not on Windows).
+
+Answers are short, and unpickled with the facts' own classes alone: a child that was taken over can lie about what it
+probes until it is replaced, and do nothing else.
 """
 
 from __future__ import annotations
 
 import atexit
+import codecs
 import contextlib
 import io
 import os
@@ -20,8 +28,10 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from fractions import Fraction
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from preflight import facts
@@ -29,13 +39,22 @@ from preflight.deliver.sparse import Span, SparseBytes
 from preflight.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from preflight.facts import NeedSpans, Outcome
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 #: A probe of a real clip takes milliseconds; one that takes this long never ends.
 PROBE_SECONDS = 5.0
-#: The same for a child's first probe, its own loading included.
-FIRST_PROBE_SECONDS = 20.0
+#: A child loads in a tenth of a second; on a machine where it takes this long, nothing can be probed.
+LOAD_SECONDS = 20.0
 MEMORY_BYTES = 1 << 30
+#: Facts weigh a few hundred bytes.
+ANSWER_BYTES = 1 << 16
 #: A child serves so many probes and is then replaced: what libav may leak, it leaks for so long.
 PROBES = 500
 _SIZE = struct.Struct(">Q")
@@ -47,6 +66,7 @@ class Worker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._loaded = False
         self._served = 0
 
     def start(self) -> None:
@@ -55,14 +75,14 @@ class Worker:
             return
         if not sys.executable:
             raise UsageError("there is no Python to start for the probe; isolation='none' runs it in this process")
-        paths = os.pathsep.join(path for path in sys.path if path)
-        self._served = 0
+        self._loaded, self._served = False, 0
         self._child = subprocess.Popen(
-            [sys.executable, "-c", "from preflight.worker import serve; serve()"],
+            # -P: what lies in the current folder, a stranger's av.py say, is no module of ours.
+            [sys.executable, "-P", "-c", "from preflight.worker import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": paths},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_paths())},
         )
 
     def probe(self, data: SparseBytes) -> Outcome | NeedSpans:
@@ -75,8 +95,9 @@ class Worker:
             if self._served >= PROBES or (self._child is not None and self._child.poll() is not None):
                 self.stop()
             self.start()
+            self._await_loading()
             self._served += 1
-            answer = self._ask(pickle.dumps((data.total, data.chunks())))
+            answer = self._ask(data)
             if answer is None:
                 self.stop()
                 return facts.NotMedia(facts.Refusal.CRASHES, "the decoder crashed on it, or did not come to an end")
@@ -101,32 +122,65 @@ class Worker:
             child.kill()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(OSError):  # what a dead child did not read cannot be flushed any more
+                        pipe.close()
             child.wait()
 
     def __del__(self) -> None:
         """A session that nobody closed leaves no child behind."""
         self.stop()
 
-    def _ask(self, question: bytes) -> Outcome | NeedSpans | str | None:
+    def _await_loading(self) -> None:
+        """Wait until a new child is ready: it has seen no medium yet, so whatever stops it is no medium's fault."""
+        if self._loaded:
+            return
+        child = self._child
+        assert child is not None
+        assert child.stdout is not None
+        with _ended_after(LOAD_SECONDS, child):
+            greeting = _read_framed(child.stdout, ANSWER_BYTES)
+        if greeting != b"":
+            self.stop()
+            raise RuntimeError(
+                greeting.decode() if greeting else f"the probe's process did not load (exit code {child.returncode})"
+            )
+        self._loaded = True
+
+    def _ask(self, data: SparseBytes) -> Outcome | NeedSpans | str | None:
         """Put a question and wait for its answer; None when the child does not live to give one."""
         child = self._child
         assert child is not None
         assert child.stdin is not None
         assert child.stdout is not None
-        # Killed at its time, the child breaks both pipes: neither writing nor reading can wait any longer.
-        watch = threading.Timer(PROBE_SECONDS if self._served > 1 else FIRST_PROBE_SECONDS, child.kill)
-        watch.daemon = True
-        watch.start()
-        try:
-            child.stdin.write(_SIZE.pack(len(question)) + question)
-            child.stdin.flush()
-            answer = _read_framed(child.stdout)
-            return None if answer is None else _Facts(io.BytesIO(answer)).load()
-        except (OSError, pickle.UnpicklingError, EOFError):
-            return None
-        finally:
-            watch.cancel()
+        chunks = data.chunks()
+        question = pickle.dumps((data.total, [(start, len(chunk)) for start, chunk in chunks]))
+        with _ended_after(PROBE_SECONDS, child):
+            try:
+                child.stdin.write(_SIZE.pack(len(question)) + question)
+                for _, chunk in chunks:
+                    child.stdin.write(chunk)
+                child.stdin.flush()
+                answer = _read_framed(child.stdout, ANSWER_BYTES)
+            except OSError:
+                return None
+        return None if answer is None else _facts_of(answer)
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: float, child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill a child that takes longer. That breaks both pipes: neither writing nor reading can wait any more."""
+    watch = threading.Timer(seconds, child.kill)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+def _import_paths() -> list[str]:
+    """Where the child finds what we found; ourselves also when we came from the current folder ('')."""
+    return [*filter(None, sys.path), str(Path(__file__).parents[1])]
 
 
 #: Children that outlived their session: starting one takes longer than a probe over the network.
@@ -164,30 +218,46 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_IDLE.clear)
 
 
+def _fraction(above: object, below: object) -> Fraction:
+    """A fraction of two numbers; of a text like 1e999999999 it would take all memory to make one."""
+    if isinstance(above, int) and isinstance(below, int):
+        return Fraction(above, below)
+    raise pickle.UnpicklingError("a fraction that is none")
+
+
+_ANSWERS = (facts.VideoFacts, facts.ImageFacts, facts.NotMedia, facts.NeedSpans)
+_PARTS = (facts.AudioFacts, facts.Durations, facts.Unknown, facts.Refusal, Span)
+_NAMES: dict[tuple[str, str], Callable[..., object]] = {
+    **{(part.__module__, part.__name__): part for part in (*_ANSWERS, *_PARTS)},
+    ("fractions", "Fraction"): _fraction,
+}
+
+
 class _Facts(pickle.Unpickler):
     """Unpickles facts, and nothing that is not one."""
 
-    _CLASSES = frozenset(
-        {"VideoFacts", "ImageFacts", "AudioFacts", "Durations", "NotMedia", "NeedSpans", "Unknown", "Refusal"}
-    )
-
     def find_class(self, module: str, name: str) -> Any:
         """The class of a fact; any other name is refused."""
-        if module == "preflight.facts" and name in self._CLASSES:
-            return getattr(facts, name)
-        if (module, name) == ("preflight.deliver.sparse", "Span"):
-            return Span
-        if (module, name) == ("fractions", "Fraction"):
-            return Fraction
+        if (module, name) in _NAMES:
+            return _NAMES[module, name]
         raise pickle.UnpicklingError("an answer that is none")
 
 
-def _read_framed(pipe: IO[bytes]) -> bytes | None:
+def _facts_of(answer: bytes) -> Outcome | NeedSpans | str | None:
+    """What an answer says; None where it is none, whatever is wrong with it."""
+    try:
+        value = _Facts(io.BytesIO(answer)).load()
+    except Exception:  # noqa: BLE001  (bytes that no pickle wrote end in an exception of any kind)
+        return None
+    return value if isinstance(value, (*_ANSWERS, str)) else None
+
+
+def _read_framed(pipe: IO[bytes], most: int) -> bytes | None:
     head = pipe.read(_SIZE.size)
     if len(head) < _SIZE.size:
         return None
     (size,) = _SIZE.unpack(head)
-    body = pipe.read(size) if size <= MEMORY_BYTES else b""
+    body = pipe.read(size) if size <= most else b""
     return body if len(body) == size else None
 
 
@@ -195,33 +265,102 @@ def _read_framed(pipe: IO[bytes]) -> bytes | None:
 
 
 def serve() -> None:
-    """Answer probes from standard input until it ends."""
+    """Load, close the door, and answer probes from standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends us
-    _limit_memory()
-    from preflight.probes import image, probe, video  # noqa: F401, PLC0415  (libav is loaded before it is asked for)
-
-    answers = sys.stdout.buffer
-    while (question := _read_framed(sys.stdin.buffer)) is not None:
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    try:
+        _limit()
+        probe = _load()
+        _seal()
+    except Exception:  # noqa: BLE001  (whatever it is, the parent shall see it)
+        _answer(answers, traceback.format_exc()[-ANSWER_BYTES // 4 :].encode())
+        return
+    _answer(answers, b"")
+    while (question := _read_framed(questions, MEMORY_BYTES)) is not None:
         total, chunks = pickle.loads(question)  # noqa: S301  (from our own parent)
         data = SparseBytes(total)
-        for start, chunk in chunks:
-            data.add(start, chunk)
+        for start, size in chunks:
+            data.add(start, questions.read(size))
+        _arm(PROBE_SECONDS + 1)  # later than the parent, who tells it from our death
         try:
             answer = pickle.dumps(probe(data))
         except MemoryError:
             os._exit(1)
         except Exception:  # noqa: BLE001  (a fault of ours: the parent shall see it, not a "crashing" medium)
-            answer = pickle.dumps(traceback.format_exc())
-        answers.write(_SIZE.pack(len(answer)) + answer)
-        answers.flush()
+            answer = pickle.dumps(traceback.format_exc()[-ANSWER_BYTES // 4 :])
+        _arm(0)
+        _answer(answers, answer)
 
 
-def _limit_memory() -> None:
-    try:
-        import resource  # noqa: PLC0415
-    except ImportError:  # Windows
+def _answer(pipe: IO[bytes], answer: bytes) -> None:
+    pipe.write(_SIZE.pack(len(answer)) + answer)
+    pipe.flush()
+
+
+def _load() -> Callable[[SparseBytes], Outcome | NeedSpans]:
+    """Everything that a probe would load on the way, for then it is too late."""
+    from preflight.probes import image, libav, pillow, probe, video  # noqa: F401, PLC0415  (libav is slow to load)
+
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):  # of text where a medium was meant
+        codecs.lookup(encoding)
+    libav.prove_refusals()
+    probe(SparseBytes.whole(b""))
+    pillow.around_loading = _unsealed
+    pillow.threads = 1  # each would take its share of the address space, as many as there are processors
+    return probe
+
+
+def _limit() -> None:
+    """Bound memory, disk and crash files, and let the clocks end us, whatever was inherited of their signals."""
+    if resource is None:
         return
-    for which, limit in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(which)[1]
-        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    for clock in (signal.SIGALRM, signal.SIGXCPU):
+        signal.signal(clock, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM, signal.SIGXCPU))
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0}
+    if sys.platform == "linux":  # macOS does not enforce it, and may refuse to be asked
+        limits[resource.RLIMIT_AS] = MEMORY_BYTES
+    for which, limit in limits.items():
+        bound = _within_hard(which, limit)
         resource.setrlimit(which, (bound, bound))
+
+
+def _arm(seconds: float) -> None:
+    """Die in so many seconds, of waiting or of computing, also when nobody is left to kill us; 0: live on."""
+    if resource is None:
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    computed = int(time.process_time() + seconds + 1) if seconds else resource.RLIM_INFINITY
+    _set_soft(resource.RLIMIT_CPU, computed)
+
+
+def _seal() -> None:
+    """Open nothing from now on: no file, no folder, no socket. What is open stays open."""
+    if resource is not None:
+        _set_soft(resource.RLIMIT_NOFILE, 0)
+
+
+@contextlib.contextmanager
+def _unsealed() -> Iterator[None]:
+    """Open the door once more, for code of ours that has still to be loaded, and then never again."""
+    if resource is None:
+        yield
+        return
+    _set_soft(resource.RLIMIT_NOFILE, resource.RLIM_INFINITY)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def _set_soft(which: int, limit: int) -> None:
+    """Set what holds now, and leave what may ever hold."""
+    assert resource is not None
+    resource.setrlimit(which, (_within_hard(which, limit), resource.getrlimit(which)[1]))
+
+
+def _within_hard(which: int, limit: int) -> int:
+    assert resource is not None
+    hard = resource.getrlimit(which)[1]
+    return min((limit, hard), key=lambda bound: (bound == resource.RLIM_INFINITY, bound))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -13,26 +12,9 @@ from preflight.deliver.sparse import Span, SparseBytes
 from preflight.facts import ImageFacts, NeedSpans, NotMedia, VideoFacts
 from preflight.probes import probe
 from tests.feeding import feed
-from tests.media import Clip, build
+from tests.fuzzing.corpus import CLIPS as SEEDS
+from tests.media import build
 
-TINY = Clip(width=32, height=32, fps=Fraction(5), video=Fraction(3), audio=Fraction(3), gop=4)
-SEEDS = {
-    "mp4": TINY,
-    "b-frames": dataclasses.replace(TINY, b_frames=2),
-    "faststart": dataclasses.replace(TINY, muxer=(("movflags", "faststart"),), by_name=True),
-    "fragments": dataclasses.replace(TINY, muxer=(("movflags", "frag_keyframe+empty_moov"),)),
-    "no-mfra": dataclasses.replace(TINY, muxer=(("movflags", "frag_keyframe+empty_moov+skip_trailer"),)),
-    "sidx": dataclasses.replace(
-        TINY, muxer=(("movflags", "frag_keyframe+empty_moov+default_base_moof+global_sidx"),), by_name=True
-    ),
-    "mov": dataclasses.replace(TINY, format="mov"),
-    "mkv": dataclasses.replace(TINY, format="matroska"),
-    "webm-live": dataclasses.replace(
-        TINY, format="webm", codec="libvpx", audio_codec="libopus", to_pipe=True, muxer=(("live", "1"),)
-    ),
-    "ts": dataclasses.replace(TINY, format="mpegts"),
-    "avi": dataclasses.replace(TINY, format="avi", codec="mpeg4", audio_codec="libmp3lame"),
-}
 KINDS = (VideoFacts, ImageFacts, NotMedia)
 
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from preflight.deliver.source import FLIGHT_BYTES
+from preflight.probes.boxes import TooComplex
 from preflight.probes.ebml import element, fields_of, uint
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _TOP_LEVEL = frozenset({CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1254C367,
 _TIMESTAMP, _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK, _BLOCK_DURATION = 0xE7, 0xA3, 0xA0, 0xA1, 0x9B
 FIRST_TAIL_BYTES = 65536
 MAX_TAIL_BYTES = 8 << 20
+#: Frames and other pieces of a tail; one of real frames has far fewer.
+MAX_ELEMENTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,11 @@ class Block:
 
 def cluster_blocks(raw: bytes, at: int = 0) -> Iterator[Block]:
     """The blocks of the cluster at an offset: up to its end, the next top-level element or the end of the bytes."""
+    return (block for block, _ in _walk(raw, at) if block is not None)
+
+
+def _walk(raw: bytes, at: int) -> Iterator[tuple[Block | None, int]]:
+    """The elements of the cluster at an offset: each as a block if it is one, and where it ends."""
     cluster = element(raw, at)
     if cluster is None or cluster.id != CLUSTER:
         return
@@ -64,25 +72,26 @@ def cluster_blocks(raw: bytes, at: int = 0) -> Iterator[Block]:
     while position < stop and (found := element(raw, position)) is not None and found.id not in _TOP_LEVEL:
         if found.stop is None:
             return
-        body = raw[found.body : found.stop]
+        body, block = raw[found.body : found.stop], None
         if found.id == _TIMESTAMP:
             clock = uint(body)
         elif clock is not None and found.id == _SIMPLE_BLOCK:
-            yield from _block(body, clock, None)
+            block = _block(body, clock, None)
         elif clock is not None and found.id == _BLOCK_GROUP:
             group = fields_of(body)
             lasts = uint(group[_BLOCK_DURATION]) if _BLOCK_DURATION in group else None
-            yield from _block(group.get(_BLOCK, b""), clock, lasts)
+            block = _block(group.get(_BLOCK, b""), clock, lasts)
         position = found.stop
+        yield block, position
 
 
-def _block(body: bytes, clock: int, duration: int | None) -> Iterator[Block]:
+def _block(body: bytes, clock: int, duration: int | None) -> Block | None:
     number = element(b"\xa3" + body, 0)  # the track number is coded like a size
     if number is None or number.stop is None or len(body) < number.body + 2:
-        return
+        return None
     width = number.body - 1
     relative = int.from_bytes(body[width : width + 2], "big", signed=True)
-    yield Block(number.stop - number.body, clock + relative, duration, body[width + 3 :])
+    return Block(number.stop - number.body, clock + relative, duration, body[width + 3 :])
 
 
 def first_times(data: SparseBytes, cluster: int, beats: Sequence[Beat]) -> dict[int, Fraction]:
@@ -102,7 +111,7 @@ def last_ends(data: SparseBytes, first_cluster: int, beats: Sequence[Beat]) -> d
     """Seconds at which each track ends; the first of `beats` must be found, others may have ended earlier.
 
     Raises:
-        Hole: the tail is needed.
+        Hole: the tail is needed. TooComplex: it is cut into tiny pieces.
     """
     assert data.total is not None
     reach = FIRST_TAIL_BYTES
@@ -117,10 +126,17 @@ def last_ends(data: SparseBytes, first_cluster: int, beats: Sequence[Beat]) -> d
 
 
 def _all_blocks(tail: bytes) -> Iterator[Block]:
-    at = tail.find(b"\x1f\x43\xb6\x75")
+    at, left = tail.find(b"\x1f\x43\xb6\x75"), MAX_ELEMENTS
     while at >= 0:
-        yield from cluster_blocks(tail, at)
-        at = tail.find(b"\x1f\x43\xb6\x75", at + 4)
+        stop = at + 4
+        for block, end in _walk(tail, at):
+            stop, left = end, left - 1
+            if left < 0:
+                raise TooComplex(f"more than {MAX_ELEMENTS} pieces in its last clusters")
+            if block is not None:
+                yield block
+        # Behind what was read: a cluster's name inside a frame would have the same bytes read once more, and again.
+        at = tail.find(b"\x1f\x43\xb6\x75", stop)
 
 
 def _end(blocks: Sequence[Block], beat: Beat) -> Fraction | None:

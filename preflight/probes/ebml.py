@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One EBML element: id, where its body starts, and where it stops (None: unknown size, a live recording)."""
 
     id: int
@@ -47,7 +45,7 @@ def elements(raw: bytes, start: int = 0, stop: int | None = None) -> Iterator[El
     """The elements of a body that is in memory; ends quietly where they stop making sense."""
     stop = len(raw) if stop is None else stop
     while start < stop and (found := element(raw, start)) is not None:
-        yield replace(found, stop=stop if found.stop is None else min(found.stop, stop))
+        yield Element(found.id, found.start, found.body, stop if found.stop is None else min(found.stop, stop))
         if found.stop is None:
             return
         start = found.stop

@@ -35,6 +35,14 @@ MAX_HOPS = 3
 MAX_MOOF_BYTES = 4 << 20
 #: Samples of a run that states nothing per sample.
 MAX_RUN = 100_000
+#: Samples of one fragment, and of all the last ones together.
+MAX_SAMPLES = 300_000
+#: Boxes between the index and the first fragment.
+MAX_BOXES = 4096
+#: Places in a guess's window that look like a fragment.
+MAX_GUESSES = 64
+#: The last fragments that are looked at for the last one of each track.
+MAX_LAST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,7 @@ def extents(data: SparseBytes, movie: Movie, after_moov: int) -> dict[int, Exten
         Hole: bytes are needed; Malformed: the fragments do not hold or their end cannot be found.
     """
     indexed, position = _segment_index(data, after_moov)
-    first = header(data, position)
-    while first is not None and first.kind != b"moof":
-        position = first.stop
-        first = header(data, position) if data.total is None or position < data.total else None
+    first = _first_moof(data, position)
     if first is None:
         return None
     runs = {run.track: run for run in read_moof(data, first, movie)}
@@ -89,10 +94,22 @@ def extents(data: SparseBytes, movie: Movie, after_moov: int) -> dict[int, Exten
     return found
 
 
+def _first_moof(data: SparseBytes, position: int) -> Box | None:
+    for _ in range(MAX_BOXES):
+        box = header(data, position) if data.total is None or position < data.total else None
+        if box is None or box.kind == b"moof":
+            return box
+        position = box.stop
+    raise Malformed("thousands of boxes stand before its first fragment")
+
+
 def _segment_index(data: SparseBytes, position: int) -> tuple[dict[int, Extent], int]:
     """The global `sidx` boxes that follow `moov` (section 8.16.3), if they reach the end of the media."""
     found: dict[int, Extent] = {}
-    while (box := header(data, position)) is not None and box.kind in (b"sidx", b"free", b"skip", b"styp", b"emsg"):
+    for _ in range(MAX_BOXES):
+        box = header(data, position)
+        if box is None or box.kind not in (b"sidx", b"free", b"skip", b"styp", b"emsg"):
+            break
         position = box.stop
         if box.kind != b"sidx":
             continue
@@ -134,9 +151,10 @@ def read_moof(data: SparseBytes, box: Box, movie: Movie) -> tuple[Run, ...]:
     raw = data.read(box.start, box.stop)
     moof = Box(b"moof", 0, box.body - box.start, len(raw))
     defaults = _track_defaults(movie)
-    runs, position = [], box.stop
+    runs, position, left = [], box.stop, MAX_SAMPLES
     for traf in (part for part in children(raw, moof.body, moof.stop) if part.kind == b"traf"):
-        run, position = _traf(raw, traf, box.start, position, defaults)
+        run, position = _traf(raw, traf, box.start, position, defaults, left)
+        left -= len(run.spans)
         runs.append(run)
     return tuple(runs)
 
@@ -149,8 +167,10 @@ class _Usual:
     size: int
 
 
-def _traf(raw: bytes, traf: Box, moof_start: int, position: int, defaults: dict[int, _Usual]) -> tuple[Run, int]:
-    """One track's run, and the byte of the file behind its last sample."""
+def _traf(
+    raw: bytes, traf: Box, moof_start: int, position: int, defaults: dict[int, _Usual], most: int
+) -> tuple[Run, int]:
+    """One track's run of at most so many samples, and the byte of the file behind its last one."""
     tfhd, tfdt = child(raw, traf, b"tfhd"), child(raw, traf, b"tfdt")
     if tfhd is None or tfdt is None:
         raise Malformed("a fragment without its track or its time")
@@ -160,7 +180,10 @@ def _traf(raw: bytes, traf: Box, moof_start: int, position: int, defaults: dict[
     spans: list[tuple[int, int]] = []
     ends: list[int] = []
     for trun in (part for part in children(raw, traf.body, traf.stop) if part.kind == b"trun"):
-        if unpack(">I", raw, trun)[0] & 1:
+        flags, count = unpack(">II", raw, trun)
+        if len(spans) + count > most:
+            raise Malformed("a fragment that claims more samples than a clip has")
+        if flags & 1:
             position = base + unpack(">i", raw, trun, 8)[0]
         for shown, lasts, weighs in _trun(raw, trun, usual):
             spans.append((clock + shown, clock + shown + lasts))
@@ -211,20 +234,25 @@ def _last_runs(data: SparseBytes, movie: Movie, first: Box, tracks: set[int]) ->
     """The last fragment's run of each track."""
     if data.total is None:  # a stream without length: its end is its last byte
         raise Hole(Span(first.stop, None))
-    starts = _by_mfra(data) or _by_tail(data) or _by_guess(data, first) or _by_scan(data, first)
+    found = _by_mfra(data) or _by_tail(data) or _by_guess(data, first) or _by_scan(data, first)
+    starts = sorted(found)[-MAX_LAST:]
     # A fragment's header is about as large as the first one's: all of them in one trip.
     ahead = max(FRAGMENT_BYTES, (first.stop - first.start) * 3 // 2)
     wanted = [hole for start in starts for hole in data.missing(Span(start, start + ahead))]
     if len(wanted) == len(starts):
         raise Holes(tuple(wanted))
     runs: dict[int, Run] = {}
-    for start in sorted(starts):
+    samples = 0
+    for start in starts:
         box = header(data, start)
         if box is None or box.kind != b"moof":
             raise Malformed("the random access index points at no fragment")
         for run in read_moof(data, box, movie):
+            samples += len(run.spans)
             if run.spans:
                 runs[run.track] = run
+        if samples > MAX_SAMPLES:
+            raise Malformed("last fragments that claim more samples than a clip has")
     if missing := tracks - set(runs):
         raise Malformed(f"no last fragment of track {min(missing)} within reach")
     return runs
@@ -279,7 +307,9 @@ def _by_guess(data: SparseBytes, first: Box) -> set[int]:
     start, stop = data.total - large - large // GUESS_SLACK, data.total - small + small // GUESS_SLACK
     window = data.read(max(first.start, start), stop)
     at = window.find(b"mfhd")  # the first child of every `moof`, twelve bytes in
-    while at >= 12:
+    for _ in range(MAX_GUESSES):
+        if at < 12:
+            break
         if window[at - 8 : at - 4] == b"moof" or window[at - 12 : at - 8] == b"moof":
             begin = max(first.start, start) + at - (12 if window[at - 8 : at - 4] == b"moof" else 16)
             if found := _walk(data, begin):
@@ -326,9 +356,11 @@ _AT_TOP_LEVEL = (b"moof", b"mdat", b"mfra", b"free", b"skip", b"styp", b"sidx", 
 def _chain(tail: bytes, start: int) -> set[int]:
     """The `moof` offsets of a chain of boxes that reaches the end of the file; its last box may be cut there."""
     at = tail.find(b"moof")
+    led_nowhere: set[int] = set()  # a second chain that meets one of these boxes ends as the first did
     while at >= 4:
         position, found = at - 4, set()
-        while position + 8 <= len(tail):
+        while position + 8 <= len(tail) and position not in led_nowhere:
+            led_nowhere.add(position)
             size, kind = struct.unpack_from(">I4s", tail, position)
             if kind not in _AT_TOP_LEVEL or size < 8:
                 break

@@ -1,18 +1,22 @@
 """The only importer of `av`: libav's reading of bytes that the structure walk has chosen.
 
-libav gets a finite run of bytes, a forced format and no name, so it can open nothing else and read nothing more.
+libav gets a finite run of bytes, a forced format and no name, and two lists forbid it every other format and every
+protocol: it can open nothing else and read nothing more.
 The limits below make it answer from headers; what they cost (pixel format, profile) the walk recovers.
 PyAV 18.1 (libavformat 62): `read` must return `bytes`, never raise, never return more than asked.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any, Literal
 
 import av
 import av.logging
+import av.subtitles.stream  # else loaded with the first file, when nothing may be opened any more
 
 Format = Literal["mov", "matroska", "mpegts", "avi"]
 
@@ -27,6 +31,15 @@ _OPTIONS = {
 }
 #: A transport stream has no header: its parameters and its times are in its packets.
 _PACKET_OPTIONS = {name: _OPTIONS[name] for name in ("protocol_whitelist", "format_whitelist")}
+
+#: A packet of a transport stream's service names (PID 17), between its neighbours or at an end of the bytes.
+_SERVICE_NAMES = re.compile(
+    rb"\x47[\x00\x20\x40\x60\x80\xa0\xc0\xe0]\x11(?:%s)"
+    % b"|".join(
+        rb"(?:(?<=\x47.{%d})|(?<!.{%d}))(?=.{%d}\x47|.{,%d}\Z)" % (n + 2, n + 3, n - 3, n - 3) for n in (188, 192, 204)
+    ),
+    re.DOTALL,
+)
 
 #: As a number: the flags of an enumeration are slow to combine.
 _ATTACHED_PICTURE = int(av.stream.Disposition.attached_pic)
@@ -100,12 +113,40 @@ class _Bytes:
         return self._position
 
 
+@cache
+def prove_refusals() -> None:
+    """Prove that libav heeds both lists, for an option whose name it does not know it ignores without a word.
+
+    A format that is not on the list must be refused, and so must a file that a list of files names, were lists of
+    files allowed. Should either be opened all the same, it would be these few bytes and nothing of this machine.
+
+    Raises:
+        RuntimeError: it opens one of them.
+    """
+    lists = {"format_whitelist": "concat,ffmetadata", "safe": "0"}
+    trials: tuple[tuple[str, bytes, dict[str, str]], ...] = (
+        ("ffmetadata", b";FFMETADATA1\n", {}),
+        ("concat", b"ffconcat version 1.0\nfile 'data:,;FFMETADATA1'\n", lists),
+    )
+    for name, content, widened in trials:
+        try:
+            av.open(_Bytes(content, len(content)), format=name, options=_PACKET_OPTIONS | widened).close()
+        except av.error.ArgumentError:
+            continue
+        raise RuntimeError(f"libav {version()} ignores what it is forbidden: it opened {name}")
+
+
 def read(data: bytes, format: Format, size: int | None = None) -> Reading:  # noqa: A002  (libav's own word)
     """What libav says of these bytes, the head of a file of `size` bytes (default: all of it).
 
     Raises:
         Unreadable: it says nothing.
+        RuntimeError: it does not heed its limits.
     """
+    prove_refusals()
+    if format == "mpegts":
+        # Nobody needs them, and for each of their many character sets libc would load a table from a file.
+        data = _SERVICE_NAMES.sub(b"\x47\x1f\xff", data)
     options = _PACKET_OPTIONS if format == "mpegts" else _OPTIONS
     try:
         with av.open(

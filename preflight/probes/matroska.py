@@ -17,7 +17,7 @@ from preflight.deliver.source import FLIGHT_BYTES
 from preflight.deliver.sparse import Hole, Span
 from preflight.facts import Durations
 from preflight.probes import codecs
-from preflight.probes.boxes import Malformed
+from preflight.probes.boxes import Malformed, TooComplex
 from preflight.probes.clusters import CLUSTER, Beat, cluster_blocks, first_times, last_ends
 from preflight.probes.codecs import Details
 from preflight.probes.ebml import Element, element, elements, fields_of, uint
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from preflight.deliver.sparse import SparseBytes
 
 EBML, SEGMENT, INFO, TRACKS, TAGS = 0x1A45DFA3, 0x18538067, 0x1549A966, 0x1654AE6B, 0x1254C367
-MAX_ELEMENT_BYTES = 4 << 20
+MAX_ELEMENT_BYTES = 1 << 20
+#: The same for all of them together, and for the tracks that they describe.
+MAX_HEADER_BYTES = 1 << 20
+MAX_TRACKS = 64
 #: A cluster at time zero without blocks: libav takes a header for complete when media follow it.
 _EMPTY_CLUSTER = b"\x1f\x43\xb6\x75\x83\xe7\x81\x00"
 
@@ -59,6 +62,8 @@ class _Head:
     ends: dict[int, Fraction] | None = None
     """Track uid -> seconds, from the DURATION tags that muxers write."""
     cluster: Element | None = None
+    taken: int = 0
+    """Bytes of header elements that were read."""
 
 
 def read_matroska(data: SparseBytes) -> Structure:
@@ -133,6 +138,9 @@ def _head(data: SparseBytes) -> _Head:
         if found.stop is None or count > 1000:
             raise Malformed("an element of unknown size stands before the first cluster")
         if found.id in (INFO, TRACKS, TAGS):
+            head.taken += found.stop - found.body
+            if head.taken > MAX_HEADER_BYTES:
+                raise TooComplex("header elements of many megabytes")
             _take(head, found, _body(data, found))
         position = found.stop
         if data.total is not None and position >= data.total:
@@ -166,8 +174,10 @@ def _take(head: _Head, found: Element, raw: bytes) -> None:
         stated = _float(values.get(0x4489))
         head.duration = stated * head.scale / 1_000_000_000 if stated else None
     elif found.id == TRACKS:
-        entries = (raw[entry.body : entry.stop] for entry in elements(raw) if entry.id == 0xAE)
-        head.tracks = tuple(_track(entry) for entry in entries)[:64]
+        entries = [raw[entry.body : entry.stop] for entry in elements(raw) if entry.id == 0xAE]
+        if len(entries) > MAX_TRACKS:
+            raise TooComplex(f"{len(entries)} tracks")
+        head.tracks = tuple(map(_track, entries))
     elif found.id == TAGS:
         head.ends = (head.ends or {}) | _duration_tags(raw)
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_MOOV_BYTES = 16 << 20
 MAX_SAMPLES = 4_000_000
+#: In all tracks together. Plain PCM has a sample for every 1/48000 s, and an editor's clip has eight such tracks.
+MAX_ALL_SAMPLES = 16_000_000
 MAX_TRACKS = 64
 
 
@@ -85,10 +87,12 @@ class SampleTable:
     def _located(self) -> tuple[list[int], Sequence[int]]:
         positions: list[int] = []
         runs = [*self.chunk_runs, (len(self.chunk_offsets) + 1, 0)]
+        reached = 0  # runs that go back would walk the same chunks again, thousands of times
         for (first, count), (following, _) in pairwise(runs):
-            for offset in self.chunk_offsets[max(first, 1) - 1 : max(following, 1) - 1]:
+            for offset in self.chunk_offsets[max(first - 1, reached) : max(following - 1, 0)]:
                 sizes = self.sizes[len(positions) : len(positions) + count]
                 positions.extend(accumulate(sizes[:-1], initial=offset) if sizes else ())
+            reached = max(reached, following - 1)
         return positions, self.sizes[: len(positions)]
 
 
@@ -134,8 +138,13 @@ def parse_movie(data: bytes, total: int | None) -> Movie:
     traks = [box for box in children(data, moov.body, moov.stop) if box.kind == b"trak"]
     if len(traks) > MAX_TRACKS:
         raise TooComplex(f"{len(traks)} tracks")
-    tracks = tuple(_track(data, trak, total) for trak in traks)
-    return Movie(data, timescale, header_duration, tracks, child(data, moov, b"mvex") is not None)
+    tracks, samples = [], 0
+    for trak in traks:
+        tracks.append(_track(data, trak, total))
+        samples += len(tracks[-1].samples)
+        if samples > MAX_ALL_SAMPLES:
+            raise TooComplex(f"an index of more than {MAX_ALL_SAMPLES} samples")
+    return Movie(data, timescale, header_duration, tuple(tracks), child(data, moov, b"mvex") is not None)
 
 
 def _movie_header(data: bytes, moov: Box) -> tuple[int, Fraction | None]:

@@ -9,10 +9,16 @@ from fractions import Fraction
 from operator import add, sub
 from typing import TYPE_CHECKING
 
+from preflight.probes.boxes import TooComplex
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from preflight.probes.movie import Edit, Movie, Track
+
+
+#: Each edit looks at every sample: ten thousand edits over as many samples would take minutes.
+MAX_EDITED = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,12 @@ def apply_edits(
     """The samples' ticks through an edit list (section 8.6.6); None when it shows nothing.
 
     A frame that begins inside an edit is shown whole, and one that begins before it not at all, as libav does.
+
+    Raises:
+        TooComplex: far more edits than an editor makes.
     """
+    if len(edits) > 1 and len(edits) * len(starts) > MAX_EDITED:
+        raise TooComplex(f"{len(edits)} edits of {len(starts)} samples")
     first, last = min(starts), max(stops)
     if not edits:
         return Timeline(Fraction(first, timescale), Fraction(last, timescale), edited=False)

@@ -35,9 +35,11 @@ def read(reader: Reader) -> Picture:
     """
     frame: bytes | None = None
     orientation: int | None = None
-    at = 2
+    at, junk = 2, _MAX_JUNK
     for _ in range(_MAX_SEGMENTS):
-        at, marker = _next_marker(reader, at)
+        start = at
+        at, marker = _next_marker(reader, start, junk)
+        junk -= at - 2 - start
         if marker in _STANDALONE:
             continue
         if marker == 0xD9:
@@ -57,10 +59,10 @@ def read(reader: Reader) -> Picture:
     raise too_complex(f"more than {_MAX_SEGMENTS} segments before the picture")
 
 
-def _next_marker(reader: Reader, at: int) -> tuple[int, int]:
-    """Find the next marker from `at` on, past fill bytes and a little junk: the position behind it, and its code."""
-    limit = at + _MAX_JUNK
-    while at < limit:
+def _next_marker(reader: Reader, at: int, junk: int) -> tuple[int, int]:
+    """Find the next marker from `at` on, past `junk` bytes at most: the position behind it, and its code."""
+    limit = at + junk
+    while at <= limit:
         pair = reader.take(at, 2)
         if pair[0] == 0xFF and pair[1] not in {0x00, 0xFF}:
             return at + 2, pair[1]
