@@ -188,9 +188,10 @@ def _tell_of_crash(error: Exception, arguments: list[str]) -> None:
 
     debug = os.environ.get("PREFLIGHT_DEBUG") == "1" or any(re.fullmatch("-v{2,}", word) for word in arguments)
     if debug:
+        from preflight.printable import clean_lines
         from preflight.redaction import redact_trace
 
-        say(redact_trace("".join(traceback.format_exception(error)).rstrip()))
+        say(clean_lines(redact_trace("".join(traceback.format_exception(error)).rstrip())))
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     advice = "please report it" if debug else "run it again with PREFLIGHT_DEBUG=1 and report what it prints"

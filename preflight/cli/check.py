@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
+    from preflight.render import Format
+
 #: A request is a few hundred bytes; above this the file is something else, most likely the clip itself.
 _LONGEST_REQUEST = 1_000_000
 
@@ -47,6 +49,7 @@ Examples:
   pbpaste | preflight check -                                      (JSON, or a whole curl command)
   preflight check request.json --price 0.07 --strict && ./submit.sh
   preflight check request.json --format json | jq .estimate
+  preflight check request.json --format html > report.html         (a page to keep, to print, to pass on)
 
 \b
 Exit codes: 0 pass or warn (--strict: pass only), 1 fail, 2 wrong usage, 3 unknown.
@@ -59,7 +62,7 @@ Exit codes: 0 pass or warn (--strict: pass only), 1 fail, 2 wrong usage, 3 unkno
 @click.option("--ignore", multiple=True, metavar="RULE[,RULE…]", help="Leave a rule out; repeatable.")
 @click.option("--strict", is_flag=True, help="A warning fails, too.")
 @options.network_options
-@options.format_option
+@options.check_format_option
 @options.talk_options
 def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     request_: str | None,
@@ -67,11 +70,8 @@ def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     price: Decimal | None,
     ignore: tuple[str, ...],
     strict: bool,
-    allow_private: bool,
-    timeout: float,
-    max_bytes: int | None,
-    speculate: bool,
-    format_: str,
+    network: dict[str, Any],
+    format_: Format,
     quiet: bool,
     verbose: int,
     no_color: bool,
@@ -84,18 +84,15 @@ def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     """
     level = options.verbosity(quiet, verbose)
     payload = _payload(request_, flags)
-    chosen: dict[str, Any] = {"profile": profile, "max_bytes": max_bytes}
+    chosen = network if profile is None else {"profile": profile, **network}
     with output.status("fetching image and video …", shown=not quiet):
         from preflight.api import Preflight
 
         with Preflight(
             price=price,
             ignore=[name for names in ignore for name in names.replace(",", " ").split()],
-            allow_private=allow_private,
-            timeout=timeout,
-            speculate=speculate,
             expect=payload,
-            **{name: value for name, value in chosen.items() if value is not None},
+            **chosen,
         ) as preflight:
             output.prepare(format_)
             report = preflight.check(payload)

@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -72,12 +73,24 @@ def together(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return decorate
 
 
-format_option = click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="For people, or one JSON object on a line.",
-)  # fmt: skip
+def _formats(*names: str, told: str) -> Callable[[Command], Command]:
+    return click.option("--format", "format_", type=click.Choice(names), default=names[0], show_default=True, help=told)
+
+
+format_option = _formats("text", "json", told="For people, or one JSON object on a line.")
+check_format_option = _formats(
+    "text",
+    "json",
+    "html",
+    "csv",
+    told="For people: text, or html (a page). For programs: json (an object on a line), csv (a row).",
+)
+probe_format_option = _formats(
+    "text", "json", "csv", told="For people, or for programs: json (an object on a line), csv (a row)."
+)
+summary_format_option = _formats("text", "json", told="How the summary is told: for people, or for programs.")
 color_option = click.option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 does the same.")
-network_options = together(
+_network_options = together(
     click.option("--allow-private", is_flag=True,
                  help="Fetch from private and loopback addresses too (development)."),
     click.option("--timeout", type=SECONDS, default=20.0, show_default=True,
@@ -85,7 +98,36 @@ network_options = together(
     click.option("--max-bytes", type=BYTES, metavar="BYTES", help="Received at most for each medium, such as 512K."),
     click.option("--speculate", is_flag=True,
                  help="Ask for a video's end beside its beginning: sooner where its index is there, for 11 KB more."),
+    click.option("--proxy", metavar="URL", help="Fetch through this proxy; those of the environment are not used."),
+    click.option("--trust-proxy", is_flag=True,
+                 help="With --proxy: that proxy is known to keep private addresses out, which cannot be done here."),
 )  # fmt: skip
+_log_option = click.option(
+    "--log", metavar="FILE|-", help="Add one JSON object per event to a file, or to standard error."
+)
+_NETWORK = ("allow_private", "timeout", "max_bytes", "speculate", "proxy", "trust_proxy")
+
+
+def network_options(command: Command) -> Command:
+    """How far to go for media, as one argument: `network`, the keyword arguments of `Preflight` that were given.
+
+    `--log` goes with them: what it writes is what happens on the network, and it lasts as long as the command.
+    """
+
+    @wraps(command)
+    def collected(log: str | None, **given: Any) -> Any:
+        network = {name: given.pop(name) for name in _NETWORK}
+        network = {name: value for name, value in network.items() if value is not None}
+        if log is None:
+            return command(network=network, **given)
+        from preflight.log import log_to  # noqa: PLC0415
+
+        with log_to(log):
+            return command(network=network, **given)
+
+    return _network_options(_log_option(cast("Command", collected)))
+
+
 talk_options = together(
     click.option("-q", "--quiet", is_flag=True, help="One line only."),
     click.option("-v", "--verbose", count=True, help="Also sources, redirects and all that is not evaluated."),

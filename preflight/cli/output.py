@@ -17,6 +17,7 @@ from preflight.printable import encodable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from preflight.render import Format
     from preflight.report import MediaReport, Report
 
 _WIDEST, _NARROWEST, _UNKNOWN_WIDTH = 120, 20, 100
@@ -33,8 +34,8 @@ def write(text: str) -> None:
     _write(sys.stdout, encodable(text, sys.stdout.encoding).encode(sys.stdout.encoding, "backslashreplace"))
 
 
-def write_json(text: str) -> None:
-    """Print for machines: UTF-8, whatever the locale says."""
+def write_utf8(text: str) -> None:
+    """Print for machines and files: UTF-8, whatever the locale says."""
     _write(sys.stdout, text.encode())
 
 
@@ -59,19 +60,29 @@ def prepare(format_: str) -> None:
     """Load what writing needs, while the media are still on their way."""
     if format_ == "text":
         import preflight.render.text  # noqa: F401
+    elif format_ == "html":
+        from preflight.render.html import page
+
+        page()
 
 
 def write_report(
-    report: Report | MediaReport, format_: str, verbosity: int, *, no_color: bool, strict: bool = False
+    report: Report | MediaReport,
+    format_: Format,
+    verbosity: int,
+    *,
+    no_color: bool,
+    strict: bool = False,
+    header: bool = True,
 ) -> None:
-    """Print a report as the options ask."""
+    """Print a report as the options ask. `header`: a table begins with the names of its columns."""
     from preflight.render import render
 
-    if format_ == "json":
-        write_json(render(report, "json"))
-    else:
+    if format_ == "text":
         color = use_color(no_color)
         write(render(report, "text", width=width(), color=color, verbosity=verbosity, strict=strict))
+    else:
+        write_utf8(render(report, format_, strict=strict, header=header))
 
 
 def say(text: str) -> None:

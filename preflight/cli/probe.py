@@ -14,6 +14,7 @@ from preflight.findings import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from preflight.render import Format
     from preflight.report import MediaReport
 
 #: References that are fetched in the same time.
@@ -26,6 +27,7 @@ Examples:
   preflight probe https://example.com/dance.mp4
   preflight probe clips/*.mp4 -q                                    (one line each)
   preflight probe dance.mp4 --format json | jq .video.durations
+  preflight probe clips/*.mp4 --format csv > clips.csv
 
 \b
 Exit codes: 0 all are media, 1 one is not or cannot be had, 2 wrong usage, 3 one could not be fetched now.
@@ -33,37 +35,31 @@ Exit codes: 0 all are media, 1 one is not or cannot be had, 2 wrong usage, 3 one
 )
 @click.argument("references", metavar="URL|FILE…", nargs=-1, required=True)
 @options.network_options
-@options.format_option
+@options.probe_format_option
 @options.talk_options
-def probe(  # noqa: PLR0913, PLR0917  (one parameter for each option)
+def probe(
     references: tuple[str, ...],
-    allow_private: bool,
-    timeout: float,
-    max_bytes: int | None,
-    speculate: bool,
-    format_: str,
+    network: dict[str, Any],
+    format_: Format,
     quiet: bool,
     verbose: int,
     no_color: bool,
 ) -> int:
     """Show the facts of media: container, durations, sides, codecs.
 
-    Each URL costs a few kilobytes, not a download. With --format json, one object on a line for each.
+    Each URL costs a few kilobytes, not a download. With --format json, one object on a line for each;
+    with --format csv, one row.
     """
     level = options.verbosity(quiet, verbose)
     from preflight.api import Preflight
 
-    limits: dict[str, Any] = {} if max_bytes is None else {"max_bytes": max_bytes}
-    first = {"video_url": references[0]}
-    with Preflight(
-        allow_private=allow_private, timeout=timeout, speculate=speculate, expect=first, **limits
-    ) as preflight:
+    with Preflight(expect={"video_url": references[0]}, **network) as preflight:
         output.prepare(format_)
         codes = set()
         for number, report in enumerate(_each(preflight.probe, references, quiet=quiet)):
             if number and format_ == "text" and not quiet:
                 output.write("\n")
-            output.write_report(report, format_, level, no_color=no_color)
+            output.write_report(report, format_, level, no_color=no_color, header=not number)
             codes.add(_exit_code(report))
     return next(code for code in (ExitCode.FAIL, ExitCode.UNKNOWN, ExitCode.PASS) if code in codes)
 

@@ -34,7 +34,7 @@ def profiles(name: str | None, format_: str, no_color: bool) -> None:
     if format_ == "json":
         brief = [{"name": one.name, "revision": one.revision, "title": one.title} for one in found]
         whole = found[0].model_dump_json(by_alias=True) if name else json.dumps(brief, ensure_ascii=False)
-        output.write_json(whole + "\n")
+        output.write_utf8(whole + "\n")
         return
     from preflight.render.catalogue import list_profiles, tell_profile
 

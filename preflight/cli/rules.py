@@ -29,7 +29,7 @@ def rules(profile: str | None, format_: str, no_color: bool) -> None:
 
     limits = _load(profile) if profile else None
     if format_ == "json":
-        output.write_json(json.dumps([_declared(rule, limits) for rule in RULES], ensure_ascii=False) + "\n")
+        output.write_utf8(json.dumps([_declared(rule, limits) for rule in RULES], ensure_ascii=False) + "\n")
         return
     from preflight.render.catalogue import list_rules
 
@@ -72,7 +72,7 @@ def explain(rule_id: str, profile: str | None, format_: str, no_color: bool) -> 
 
         said = example(rule, limits)
         told = {"message": said.message, "fix": said.fix} if said else None
-        output.write_json(json.dumps(_declared(rule, limits) | {"example": told}, ensure_ascii=False) + "\n")
+        output.write_utf8(json.dumps(_declared(rule, limits) | {"example": told}, ensure_ascii=False) + "\n")
         return
     from preflight.render.catalogue import tell_rule
 

@@ -24,7 +24,7 @@ def schema(name: str) -> None:
 
     report: what check prints. media: what probe prints. request: what check reads. profile: a profile file.
     """
-    output.write_json(json.dumps(_schema(name), indent=2, ensure_ascii=False) + "\n")
+    output.write_utf8(json.dumps(_schema(name), indent=2, ensure_ascii=False) + "\n")
 
 
 def _schema(name: str) -> dict[str, object]:

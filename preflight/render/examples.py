@@ -153,7 +153,7 @@ _DETAILS: dict[Refusal | Cause, str] = {
     Cause.NO_SUCH_HOST: "the name system knows no such name",
     Cause.REFUSED: "no program listens at port 443",
     Cause.TLS_EXPIRED: "it ended on 2026-01-01",
-    Cause.TLS_UNTRUSTED: "it is signed by itself",
+    Cause.TLS_UNTRUSTED: "it is signed by an unknown authority",
     Cause.TLS_FAILED: "the server offers TLS 1.0 only",
     Cause.STATUS: "the server answers with status 418",
     Cause.TOO_MANY_REDIRECTS: "6 redirects and no end",

@@ -14,11 +14,11 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
+from preflight.render.phrases import advice
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: `ffmpeg -i …` or `https://…` before a full stop, a comma, a semicolon or the end.
-_COMMAND = re.compile(r"\s*`([a-z][\w.-]* [^`]+|[a-z]+://[^`\s]+)`(?:[.;,]\s*|\s*$)")
 #: What stays on one line: a short quotation in backticks with what clings to it, or a word; and the space after it.
 _WORD = re.compile(r"(?:[^\s`]*`[^`]*`\S*|\S+)\s*|\s+")
 _PLAIN_WORD = re.compile(r"\S+\s*|\s+")
@@ -69,10 +69,10 @@ class Page:
     def advice(self, text: str, indent: int, label: str = "") -> None:
         """Prose that quotes commands in backticks: a command that ends a clause gets a line of its own."""
         columns = len(label) + 2 if label else 0
-        for number, part in enumerate(_COMMAND.split(text)):
-            if number % 2:
+        for kind, part in advice(text):
+            if kind == "command":
                 self.verbatim(part, indent + columns)
-            elif part:
+            else:
                 self.row(label, part, indent, columns)
                 label = ""
 
