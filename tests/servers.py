@@ -156,6 +156,28 @@ class Ask:
             if readable or self.closing.is_set():
                 raise Gone
 
+    def hear(self) -> None:
+        """Wait until the client says something, and leave it unread."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except OSError as error:
+            raise Gone from error
+
+    def fileno(self) -> int:
+        """The socket's number, for a behaviour that watches it in its own way."""
+        return self._socket.fileno()
+
+    def part(self) -> None:
+        """End the connection and hear the client out: closing over unread bytes would be a reset."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(0.5)
+            while self._socket.recv(_CHUNK):
+                pass
+        except OSError as error:
+            raise Gone from error
+        raise Gone
+
     def hang_up(self) -> None:
         """Close the connection, whatever was promised."""
         raise Gone
@@ -428,10 +450,17 @@ HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please 
 
 
 class MediaServer:
-    """Serves on a free loopback port, in threads, until the `with` block ends. `log` holds every request."""
+    """Serves on a free loopback port, in threads, until the `with` block ends. `log` holds every request.
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    `greeting` is what it does on every connection before it waits for a request, if it comes to that: it need not
+    speak HTTP, or TLS, at all.
+    """
+
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", greeting: Behaviour | None = None
+    ) -> None:
         self.log: list[Logged] = []
+        self._greeting = greeting
         self._accepted = 0
         self._tls = tls
         self._host = host
@@ -532,6 +561,9 @@ class MediaServer:
     def _converse(self, plain: socket.socket, number: int) -> None:
         connection = plain
         try:
+            if self._greeting is not None:
+                unasked = Logged("", "", {}, number, time.monotonic())
+                self._greeting.respond(Ask(Resource(b"", None, self._greeting), unasked, {}, 1, self._closing, plain))
             if self._tls is not None:
                 connection = self._tls.wrap_socket(plain, server_side=True)
                 with self._lock:

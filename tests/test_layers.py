@@ -24,8 +24,11 @@ ROWS = (
     ("preflight.deliver.sparse",),  # the bytes that we hold: what deliver fills and probe reads
     ("preflight.facts", "preflight.findings"),
     ("preflight.request",),
-    ("preflight.deliver",),
+    ("preflight.deliver.address",),
+    ("preflight.deliver.url",),  # what the text of a URL tells, and how it may be shown
     ("preflight.redaction",),
+    ("preflight.log",),
+    ("preflight.deliver",),
     ("preflight.probes",),
     ("preflight.profiles",),
     ("preflight.rules",),
@@ -48,6 +51,7 @@ DOORS = {
     "av": ("preflight.probes.libav",),
     "PIL": ("preflight.probes.pillow",),
     "pydantic": ("preflight.request", "preflight.profiles", "preflight.report"),
+    "jinja2": ("preflight.render.html",),
     "rich": ("preflight.render", "preflight.cli"),
     "click": ("preflight.cli", "preflight.__main__"),
 }
