@@ -297,6 +297,11 @@ class Delivery:
     failure: Failure | None = None
     transfer: Transfer = field(default=Transfer())
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every URL that was asked on the way: what a server says may quote their secrets."""
+        return (self.reference, *(hop.url for hop in self.hops), *filter(None, [self.final_url]))
+
 
 @dataclass(frozen=True, slots=True)
 class Medium:

@@ -45,6 +45,8 @@ def redact_trace(text: str) -> str:
 
 def hide(text: str, urls: Iterable[str]) -> str:
     """`text` of a server that may quote what it was asked: without the parts of `urls` that `redact` does not show."""
+    if not any(pattern.search(text) for pattern in _WORDS):
+        return text
     for url in urls:
         shown = redact(url).lower()
         found = {word for form in (url, unquote(url)) for pattern in _WORDS for word in pattern.findall(form)}

@@ -56,7 +56,9 @@ MEMORY_BYTES = 1 << 30
 #: Facts weigh a few hundred bytes.
 ANSWER_BYTES = 1 << 16
 #: A child serves so many probes and is then replaced: what libav may leak, it leaks for so long.
-PROBES = 500
+PROBES = 5000
+#: How often the clock is looked at while a child has a question, and how often in vain before that ends.
+_WATCH_SECONDS, _WATCH_IDLE = 0.1, 50
 _SIZE = struct.Struct(">Q")
 
 
@@ -137,7 +139,7 @@ class Worker:
         child = self._child
         assert child is not None
         assert child.stdout is not None
-        with _ended_after(LOAD_SECONDS, child):
+        with _WATCH.over(child, LOAD_SECONDS):
             greeting = _read_framed(child.stdout, ANSWER_BYTES)
         if greeting != b"":
             self.stop()
@@ -154,7 +156,7 @@ class Worker:
         assert child.stdout is not None
         chunks = data.chunks()
         question = pickle.dumps((data.total, [(start, len(chunk)) for start, chunk in chunks]))
-        with _ended_after(PROBE_SECONDS, child):
+        with _WATCH.over(child, PROBE_SECONDS):
             try:
                 child.stdin.write(_SIZE.pack(len(question)) + question)
                 for _, chunk in chunks:
@@ -166,16 +168,48 @@ class Worker:
         return None if answer is None else _facts_of(answer)
 
 
-@contextlib.contextmanager
-def _ended_after(seconds: float, child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Kill a child that takes longer. That breaks both pipes: neither writing nor reading can wait any more."""
-    watch = threading.Timer(seconds, child.kill)
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.cancel()
+class _Watch:
+    """Kills children whose time is up: one thread for all of them, since starting one takes as long as a probe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ends: dict[int, tuple[float, subprocess.Popen[bytes]]] = {}
+
+    @contextlib.contextmanager
+    def over(self, child: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
+        """Kill a child that takes longer. That breaks both pipes: neither writing nor reading can wait any more."""
+        with self._lock:
+            self._ends[child.pid] = time.monotonic() + seconds, child
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._look, name="probe-watch", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.pop(child.pid, None)
+
+    def forget(self) -> None:
+        """In a forked copy there is no thread, and no child to watch."""
+        self.__init__()  # type: ignore[misc]
+
+    def _look(self) -> None:
+        """Look at the clock now and then, until nothing has been under way for a while."""
+        idle = 0
+        while idle < _WATCH_IDLE:
+            time.sleep(_WATCH_SECONDS)
+            with self._lock:
+                now = time.monotonic()
+                late = [child for end, child in self._ends.values() if now > end]
+                idle = 0 if self._ends else idle + 1
+                if idle == _WATCH_IDLE:
+                    self._thread = None
+            for child in late:
+                child.kill()
+
+
+_WATCH = _Watch()
 
 
 def _import_paths() -> list[str]:
@@ -216,6 +250,7 @@ def _dismiss_all() -> None:
 if hasattr(os, "register_at_fork"):
     # A forked copy shares the pipes of its parent's children: it must not ask them anything.
     os.register_at_fork(after_in_child=_IDLE.clear)
+    os.register_at_fork(after_in_child=_WATCH.forget)
 
 
 def _fraction(above: object, below: object) -> Fraction:

@@ -38,7 +38,7 @@ ROWS = (
     ("preflight.inspection", "preflight.settings", "preflight.worker"),
     ("preflight.pipeline",),
     ("preflight.api",),
-    ("preflight.demo",),
+    ("preflight.demo", "preflight.audit"),
     ("preflight.cli", "preflight.__main__"),
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
@@ -51,7 +51,9 @@ DOORS = {
     "av": ("preflight.probes.libav",),
     "PIL": ("preflight.probes.pillow",),
     "pydantic": ("preflight.request", "preflight.profiles", "preflight.report"),
-    "jinja2": ("preflight.render.html",),
+    "jinja2": ("preflight.render.html", "preflight.render.audit"),
+    "pyarrow": ("preflight.audit.rows", "preflight.audit.parquet"),
+    "ray": ("preflight.audit.ray",),
     "rich": ("preflight.render", "preflight.cli"),
     "click": ("preflight.cli", "preflight.__main__"),
 }

@@ -9,7 +9,7 @@ import pytest
 
 from preflight.findings import Severity
 from preflight.profiles import Profile, load_profile
-from preflight.request import read_request
+from preflight.request import ReadRequest, read_request
 from preflight.rules import judge
 from preflight.rules.model import Case
 from preflight.rules.request import RULES
@@ -139,7 +139,7 @@ def test_each_breach_is_one_finding(rule: str, change: dict[str, Any], pointer: 
 
 def test_every_rule_of_the_family_has_a_breach_and_a_source() -> None:
     """No rule is declared without a row above, and none speaks without a title, a reason and a source."""
-    assert {rule for rule, *_ in BREACHES} == OURS
+    assert {rule for rule, *_ in BREACHES} | {"request-row"} == OURS  # (that one stands in no request: see below)
     assert all(rule.id.startswith("request-") and rule.title and rule.why and rule.source for rule in RULES)
     assert len(OURS) == len(RULES)
 
@@ -162,6 +162,15 @@ def test_all_findings_come_at_once() -> None:
         ("request-media-inline", "/video_url"),
         ("request-prompt-missing", "/prompt"),
     ]
+
+
+def test_a_row_that_is_no_request() -> None:
+    """An audit's row without a job is one error, and nothing else is said about it."""
+    nothing = ReadRequest({}, (), no_row="has 1 cell under 4 columns")
+    case = Case(nothing, None, None, load_profile(), datetime(2026, 1, 1, tzinfo=UTC))
+    (finding,) = judge(case, only="request").findings
+    assert (finding.rule, finding.pointer) == ("request-row", "")
+    assert finding.message == "This row has 1 cell under 4 columns, so there is no request to judge."
 
 
 def test_what_is_no_object_is_one_error() -> None:

@@ -41,6 +41,8 @@ _LONGEST_MESSAGE = 1000
 _COMMANDS = {
     "check": "preflight.cli.check",
     "probe": "preflight.cli.probe",
+    "audit": "preflight.cli.audit",
+    "report": "preflight.cli.report",
     "demo": "preflight.cli.demo",
     "rules": "preflight.cli.rules",
     "explain": "preflight.cli.rules",

@@ -117,7 +117,7 @@ class HttpSource(Source):
             size_bytes=self.data.total,
             size_proof=self._size_proof,
             ranges=self._ranges,
-            etag=self._unechoed(self.etag),
+            etag=self.etag,
             private=meter.private,
             failure=failure,
             transfer=Transfer(
@@ -134,6 +134,9 @@ class HttpSource(Source):
     async def _obtain(self, span: Span) -> None:
         """Request until the span is here. Each round brings bytes, finds that there are no ranges, or fails."""
         while self.data.missing(span):
+            if self._bounds.attempts == 1:  # whoever asks for many media tries again by himself
+                await self._advance(span)
+                continue
             retrying = AsyncRetrying(
                 retry=retry_if_exception(_curable),
                 stop=self._give_up,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import unquote, unquote_plus
 
 from preflight.deliver import ends
@@ -34,9 +34,16 @@ class Scheme:
 
     def fits(self, link: Link) -> bool:
         """Tell whether the link has this scheme's marks."""
-        if self.hosts and not re.fullmatch(self.hosts, link.host):
-            return False
-        return all(any(name in link.parameters for name in either.split("|")) for either in self.needs.split())
+        needs, hosts = _marks(self.needs, self.hosts)
+        for either in needs:
+            if either.isdisjoint(link.parameters):
+                return False
+        return hosts is None or hosts.fullmatch(link.host) is not None
+
+
+@cache  # asked of every scheme for every link
+def _marks(needs: str, hosts: str) -> tuple[tuple[frozenset[str], ...], re.Pattern[str] | None]:
+    return tuple(frozenset(either.split("|")) for either in needs.split()), re.compile(hosts) if hosts else None
 
 
 SCHEMES: tuple[Scheme, ...] = (

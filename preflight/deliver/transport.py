@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from preflight.deliver.source import Bounds
 
 #: How many connections a pool may hold, for how many seconds unused, and for how many origins pools are kept.
-_CONNECTIONS = 4
+_CONNECTIONS = 1
 _KEEP_ALIVE = 15.0
 _ORIGINS = 256
 

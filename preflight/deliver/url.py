@@ -54,6 +54,7 @@ _CUT = re.compile(r"(?s)(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(
 _MEANT_AS_URL = re.compile(
     r"\s*(?:[A-Za-z][A-Za-z0-9+.-]+://|(?:https?|data|blob|javascript|mailto|about|ftp|file):)", re.IGNORECASE
 )
+_PLAIN = re.compile(r"[!-\[\]-~]*")  # printable ASCII without a backslash
 _LABEL = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _IDEOGRAPHIC_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
@@ -159,6 +160,8 @@ def url_fault(text: str) -> UrlFault | None:
 
 
 def _character_fault(text: str) -> UrlFault | None:
+    if _PLAIN.fullmatch(text):
+        return None
     for position, character in enumerate(text, start=1):
         category = unicodedata.category(character)
         if character == "\\":

@@ -26,7 +26,7 @@ from preflight.facts import (
     VideoFacts,
 )
 from preflight.profiles import DEFAULT, load_profile
-from preflight.request import read_request
+from preflight.request import ReadRequest, read_request
 from preflight.rules import judge
 from preflight.rules.model import Case
 
@@ -191,6 +191,8 @@ def _cases(profile: Profile) -> Iterator[Case]:
     yield from (case(_medium("video", replace(_CLIP, **facts))) for facts in _CLIPS)
     yield from (case(image=_medium("image", replace(_PICTURE, **facts))) for facts in _PICTURES)
     yield from (case(request=request) for request in _REQUESTS)
+    row = replace(case(), request=ReadRequest({}, (), no_row="has 1 cell under 4 columns"))
+    yield replace(row, image=None, video=None)
     yield case(_medium("video", _PICTURE))
     yield case(image=_medium("image", _CLIP))
     for refusal in Refusal:

@@ -10,7 +10,7 @@ from preflight.facts import ImageFacts, NotMedia, VideoFacts
 from preflight.findings import verdict_of
 from preflight.printable import clean, clean_lines
 from preflight.probes.pillow import version as pillow_version
-from preflight.redaction import redact_trace, redact_urls
+from preflight.redaction import hide, redact_trace, redact_urls
 from preflight.report.wire import (
     Audio,
     Cost,
@@ -151,7 +151,7 @@ def _arrived(medium: facts.Medium) -> dict[str, Any]:
         "size_bytes": delivery.size_bytes,
         "size_proof": delivery.size_proof,
         "ranges": delivery.ranges,
-        "etag": _text(delivery.etag),
+        "etag": _text(delivery.etag and hide(delivery.etag, delivery.urls)),
         "failure": Failure(
             cause=failure.cause,
             detail=clean(failure.detail),

@@ -78,6 +78,8 @@ class ReadRequest:
     character_orientation: str | None = None
     mode: str | None = None
     watermark_enabled: bool | None = None
+    no_row: str | None = None
+    """Why the row of a table that should hold the request holds none; completes "this row …"."""
 
 
 def read_request(payload: Mapping[str, object] | GenerationRequest) -> ReadRequest:

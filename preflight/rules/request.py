@@ -39,6 +39,23 @@ def _field(problem: Problem) -> str:
 
 
 @rule(
+    "request-row",
+    "request",
+    Severity.ERROR,
+    title="The row is no request",
+    message="This row {observed}, so there is no request to judge.",
+    why="Every row of an audited table is one job. This one cannot be submitted as it stands, and leaving it out in "
+    "silence would make the result look better than it is.",
+    fix="Correct the row in the table, or delete it, and run the audit again.",
+    source="preflight's own rule for tables of jobs",
+)
+def no_row(case: Case) -> Breaches:
+    """An audit's input has a row that cannot be read as a job."""
+    if case.request.no_row is not None:
+        yield Breach(observed=case.request.no_row, pointer="")
+
+
+@rule(
     "request-nested",
     "request",
     Severity.ERROR,
@@ -208,6 +225,7 @@ def prompt_too_long(case: Case) -> Breaches:
 
 
 RULES = (
+    no_row,
     nested,
     field_missing,
     field_unknown,

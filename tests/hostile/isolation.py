@@ -8,9 +8,9 @@ import time
 from preflight.deliver.sparse import SparseBytes
 from preflight.probes import probe
 from preflight.worker import Worker
+from tests.fuzzing.corpus import CLIPS as SEEDS
 from tests.hostile import Score
 from tests.media import build
-from tests.test_probe_properties import SEEDS
 
 BAR_MS = 1.5
 _ROUNDS = 40

@@ -1,0 +1,340 @@
+"""The local engine: shards in order through this process, or through several of them.
+
+A shard is written by one process, its receipt comes back, and the run folder holds everything else: a process that dies
+costs its open shards another start from their journals. Being told to stop closes the intake; what is under way is
+finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import threading
+from collections import Counter
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, fields
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
+from typing import TYPE_CHECKING, Any
+
+from preflight.audit.auditor import Auditor
+from preflight.audit.cache import FactsCache
+from preflight.audit.durable import RunStopped
+from preflight.audit.folder import Run
+from preflight.audit.hosts import AT_ONCE, PER_HOST, Hosts
+from preflight.audit.progress import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from preflight.audit.model import Receipt, Shard
+    from preflight.deliver.source import Bounds
+    from preflight.settings import Settings
+
+#: Shards that are open at once in one process: while the last rows of one wait for a slow host, others go on.
+OPEN_SHARDS = 8
+#: How long what is under way may take once the run is to stop, in seconds.
+DRAIN_SECONDS = 10.0
+#: How often a process looks whether it is to stop, and tells how far it is, in seconds.
+_BEAT_SECONDS = 0.25
+#: How often a shard is begun whose process dies: a row that kills every process must not do so for ever.
+_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what shards are audited; everything here can be sent to another process."""
+
+    run: Path
+    settings: Settings
+    bounds: Bounds
+    at_once: int = AT_ONCE
+    per_host: int = PER_HOST
+    probers: int = 1
+    """Processes that probe, for each process that fetches; 0: it probes in a thread of its own."""
+    proxy: str | None = None
+    cache: Path | None = None
+
+    def divided(self, parts: int) -> Means:
+        """The same for one of several processes: a host must not notice how many there are."""
+        same = {item.name: getattr(self, item.name) for item in fields(self)}
+        return Means(**same | {name: max(1, same[name] // parts) for name in ("at_once", "per_host")})
+
+
+def run_shards(
+    shards: Iterator[Shard],
+    means: Means,
+    *,
+    processes: int = 1,
+    stop: threading.Event | None = None,
+    tell: Callable[[Snapshot], None] = lambda _: None,
+    finished: Callable[[Receipt], None] = lambda _: None,
+) -> bool:
+    """Audit shards, taken from `shards` as there is room for them; False: stopped before the last was finished.
+
+    Args:
+        shards: read lazily, a few ahead of the work.
+        means: with what.
+        processes: each has an event loop and probers of its own, and a share of every host's turns.
+        stop: once set, no further row is begun, and what is under way has `DRAIN_SECONDS`.
+        tell: called a few times a second.
+        finished: called for every finished shard, in the order of finishing.
+
+    Raises:
+        RunStopped: the run folder cannot be written, or a shard kills every process that begins it.
+    """
+    stop = stop or threading.Event()
+    if processes > 1:
+        return _Processes(means.divided(processes), processes, stop, tell, finished).run(shards)
+
+    async def source() -> AsyncIterator[Shard]:
+        for shard in shards:
+            yield shard
+
+    return asyncio.run(work(source(), means, stop, tell, finished))
+
+
+async def work(
+    shards: AsyncIterator[Shard],
+    means: Means,
+    stop: threading.Event,
+    tell: Callable[[Snapshot], None],
+    finished: Callable[[Receipt], None],
+) -> bool:
+    """One process's part: several shards at once on this event loop. See `run_shards`."""
+    async with AsyncExitStack() as stack:
+        cache = stack.enter_context(FactsCache(means.cache)) if means.cache else None
+        hosts = Hosts(means.at_once, means.per_host)
+        auditor = await stack.enter_async_context(
+            Auditor(means.settings, means.bounds, hosts, probers=means.probers, proxy=means.proxy, cache=cache)
+        )
+        run = stack.enter_context(Run.attach(means.run))
+        room = asyncio.Semaphore(OPEN_SHARDS)
+        complete = True
+
+        async def one(shard: Shard) -> None:
+            nonlocal complete
+            try:
+                receipt = await auditor.shard(shard, run)
+            finally:
+                room.release()
+            if receipt is None:
+                complete = False
+            else:
+                finished(receipt)
+
+        async def all_of_them() -> None:
+            async with asyncio.TaskGroup() as group:
+                while not stop.is_set():
+                    await room.acquire()
+                    shard = await anext(shards, None)
+                    if shard is None:
+                        return
+                    group.create_task(one(shard))
+
+        beat = asyncio.create_task(_beat(auditor, stop, tell))
+        try:
+            await _until_drained(asyncio.create_task(all_of_them()), stop)
+        except* RunStopped as stopped:
+            raise _first(stopped) from None
+        finally:
+            beat.cancel()
+            tell(_snapshot(auditor))
+        return complete and not stop.is_set()
+
+
+async def _until_drained(running: asyncio.Task[None], stop: threading.Event) -> None:
+    """Wait for the work; once it is to stop, for so long and no longer."""
+    loop = asyncio.get_running_loop()
+    end: float | None = None
+    while not running.done():
+        if stop.is_set() and end is None:
+            end = loop.time() + DRAIN_SECONDS
+        if end is not None and loop.time() > end:
+            running.cancel()
+        await asyncio.wait((running,), timeout=_BEAT_SECONDS)
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def _beat(auditor: Auditor, stop: threading.Event, tell: Callable[[Snapshot], None]) -> None:
+    while True:
+        if stop.is_set():
+            auditor.hosts.close()
+        tell(_snapshot(auditor))
+        await asyncio.sleep(_BEAT_SECONDS)
+
+
+def _snapshot(auditor: Auditor) -> Snapshot:
+    count, hosts = auditor.count, auditor.hosts
+    return Snapshot(
+        rows_done=count.rows,
+        rows_total=None,
+        verdicts=dict(count.verdicts),
+        in_flight=hosts.active,
+        parked=hosts.parked(),
+        bytes_received=count.bytes_received,
+        cache_hits=count.cache_hits,
+    )
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+# ----------------------------------------------------------------------------------------- several processes
+
+
+def _serve(connection: Connection, means: Means) -> None:
+    """A child: audits the shards that come through the pipe until None comes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who tells us
+    stop = threading.Event()
+
+    def send(kind: str, value: object) -> None:
+        with suppress(BrokenPipeError):  # the parent is gone, and so is the pipe that we read from
+            connection.send((kind, value))
+
+    async def source() -> AsyncIterator[Shard]:
+        while True:
+            try:
+                shard = await asyncio.to_thread(connection.recv)
+            except EOFError:
+                stop.set()
+                return
+            if shard == "stop":
+                stop.set()
+            elif shard is None:
+                return
+            else:
+                yield shard
+
+    try:
+        complete = asyncio.run(
+            work(source(), means, stop, lambda now: send("snapshot", now), lambda done: send("receipt", done))
+        )
+        send("end", complete)
+    except RunStopped as stopped:
+        send("stopped", str(stopped))
+
+
+class _Child:
+    """One process and the shards that it has."""
+
+    def __init__(self, means: Means) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, means), daemon=False)
+        self.process.start()
+        theirs.close()
+        self.shards: dict[int, Shard] = {}
+        self.snapshot = Snapshot(0, None)
+        self.is_closed = False
+
+    def send(self, what: object) -> None:
+        with suppress(OSError):  # it died: whoever waits for it learns that
+            self.connection.send(what)
+
+
+class _Processes:
+    """Feeds children, hears their receipts, and gives the shards of one that died to another."""
+
+    def __init__(
+        self,
+        means: Means,
+        count: int,
+        stop: threading.Event,
+        tell: Callable[[Snapshot], None],
+        finished: Callable[[Receipt], None],
+    ) -> None:
+        self._means, self._stop, self._tell, self._finished = means, stop, tell, finished
+        self._children = [_Child(means) for _ in range(count)]
+        self._past = Snapshot(0, None)
+        self._starts: Counter[int] = Counter()
+        self._again: list[Shard] = []
+        self._complete = True
+
+    def run(self, shards: Iterator[Shard]) -> bool:
+        """See `run_shards`."""
+        told = False
+        try:
+            while self._children:
+                for child in self._children:
+                    self._feed(child, shards)
+                if self._stop.is_set() and not told:
+                    told = True
+                    for child in self._children:
+                        child.send("stop")
+                        child.send(None)
+                        child.is_closed = True
+                by_pipe = {child.connection: child for child in self._children}
+                for pipe in wait_for(list(by_pipe), timeout=_BEAT_SECONDS):
+                    self._hear(by_pipe[pipe])  # type: ignore[index]
+                self._tell(_sum([self._past, *(child.snapshot for child in self._children)]))
+        finally:
+            for child in self._children:
+                child.process.kill()
+                child.process.join()
+        return self._complete and not self._stop.is_set()
+
+    def _feed(self, child: _Child, shards: Iterator[Shard]) -> None:
+        while not child.is_closed and len(child.shards) < OPEN_SHARDS:
+            shard = self._again.pop() if self._again else next(shards, None)
+            if shard is None:
+                if not any(other.shards for other in self._children):  # nobody can still die and leave some
+                    child.send(None)
+                    child.is_closed = True
+                return
+            self._starts[shard.index] += 1
+            if self._starts[shard.index] > _STARTS:
+                raise RunStopped(f"shard {shard.index} has ended {_STARTS} processes")
+            child.shards[shard.index] = shard
+            child.send(shard)
+
+    def _hear(self, child: _Child) -> None:
+        try:
+            kind, value = child.connection.recv()
+        except (EOFError, OSError):
+            self._bury(child)
+            return
+        match kind:
+            case "snapshot":
+                child.snapshot = value
+            case "receipt":
+                del child.shards[value.index]
+                self._starts.pop(value.index, None)
+                self._finished(value)
+            case "stopped":
+                raise RunStopped(value)
+            case "end":
+                self._complete = self._complete and value
+                child.shards.clear()
+
+    def _bury(self, child: _Child) -> None:
+        """A child has ended: as it should, or leaving shards to others."""
+        child.process.join()
+        child.connection.close()
+        self._children.remove(child)
+        self._past = _sum([self._past, child.snapshot])
+        self._again += child.shards.values()
+        if child.shards and not self._stop.is_set():
+            self._children.append(_Child(self._means))
+
+
+def _sum(snapshots: list[Snapshot]) -> Snapshot:
+    verdicts: Counter[str] = Counter()
+    for snapshot in snapshots:
+        verdicts.update(snapshot.verdicts)
+    return Snapshot(
+        rows_total=None,
+        rows_done=sum(snapshot.rows_done for snapshot in snapshots),
+        verdicts=dict(verdicts),
+        in_flight=sum(snapshot.in_flight for snapshot in snapshots[1:]),
+        parked=[parked for snapshot in snapshots[1:] for parked in snapshot.parked],
+        bytes_received=sum(snapshot.bytes_received for snapshot in snapshots),
+        cache_hits=sum(snapshot.cache_hits for snapshot in snapshots),
+    )

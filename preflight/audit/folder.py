@@ -1,0 +1,323 @@
+"""The folder of a run: what it was started with, who works in it, and its shards.
+
+    run/manifest.json            input, options, versions: a run that differs in one of them is another run
+    run/lock                     who works in it now
+    run/shards/00012.jsonl.part  an open shard (`journal.py`)
+    run/shards/00012.jsonl.gz    a finished one: a line for each row, in order
+    run/shards/00012.stats.json  what was counted in it
+
+All state is in these files and each of them is whole at any moment, so a run that was killed goes on from what is
+there. A shard is finished when its `.jsonl.gz` exists; a `.part` beside that is a left-over. Only the owner may read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from preflight import __version__
+from preflight.audit.durable import RESERVE_BYTES, ensure_space, new_file, reason, shown, stopping
+from preflight.audit.journal import MOST_CARRIED, Journal, read_finished, read_lines, reopen
+from preflight.audit.lock import Lock
+from preflight.audit.model import Receipt
+from preflight.errors import UsageError
+from preflight.printable import clean
+from preflight.redaction import redact_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from types import TracebackType
+
+SCHEMA = "preflight.run/1"
+_FINISHED = ".jsonl.gz"
+_LONGEST_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a run was started with; made by `Manifest.of`."""
+
+    input: dict[str, Any]
+    """The input's fingerprint. Its `path` is told, not compared: a file may move."""
+    options: dict[str, Any]
+    """What decides over the results, by the names that the user knows; redacted."""
+    options_hash: str
+    """SHA-256 of the options before redaction."""
+    shard_rows: int
+    tool: str = __version__
+    schema: str = SCHEMA
+
+    @classmethod
+    def of(cls, *, input: dict[str, Any], options: dict[str, Any], shard_rows: int) -> Self:  # noqa: A002
+        """The manifest of a run that starts now. Values are JSON's; a password that changes no result stays out."""
+        hashed = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
+        return cls(_redacted(input), _redacted(options), hashed, shard_rows)
+
+    def changes(self, now: Manifest) -> tuple[str, ...]:
+        """What `now` has otherwise, each as a part of a sentence."""
+        told = [
+            *_differences("the input's ", _without_path(self.input), _without_path(now.input)),
+            *_differences("", self.options, now.options),
+        ]
+        if self.options_hash != now.options_hash and self.options == now.options:
+            told.append("a part of an option that is not shown has changed")
+        for name, before, after in (
+            ("the version of preflight", self.tool, now.tool),
+            ("the version of the run folder", self.schema, now.schema),
+            ("the size of a shard", self.shard_rows, now.shard_rows),
+        ):
+            if before != after:
+                told.append(_difference(name, before, after))
+        return tuple(told)
+
+
+class Run:
+    """A run folder; a context manager.
+
+    `create` and `open` lock it for the process that leads the run; `attach` does not: it is for that process's
+    workers, each with shards of its own, and for whoever only reads.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, lock: Lock | None, reserve: int) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._shards = path / "shards"
+        self._lock = lock
+        self._reserve = reserve
+
+    @classmethod
+    def create(cls, path: str | Path, manifest: Manifest, *, reserve: int = RESERVE_BYTES) -> Self:
+        """Begin a run in a folder that is new or empty.
+
+        Raises:
+            UsageError: it cannot be made, or holds something.
+            RunStopped: the disk is too full to begin.
+        """
+        path = Path(path)
+        with _told(path):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _ensure_empty(path)
+            run = cls(path, manifest, Lock(path), reserve)
+            with run._or_close():
+                _ensure_empty(path)  # until now another process could begin here
+                ensure_space(path, reserve)
+                (path / "shards").mkdir(mode=0o700, exist_ok=True)
+                _write_manifest(path, manifest)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path, *, reserve: int = RESERVE_BYTES) -> Self:
+        """Go on with a run.
+
+        Raises:
+            UsageError: it is none, or another process works on it.
+            RunStopped: the disk is too full to go on.
+        """
+        path = Path(path)
+        manifest = _read_manifest(path)
+        with _told(path):
+            run = cls(path, manifest, Lock(path), reserve)
+            with run._or_close():
+                ensure_space(path, reserve)
+                for index in run.finished():
+                    run._file(index, ".jsonl.part").unlink(missing_ok=True)
+        return run
+
+    @classmethod
+    def attach(cls, path: str | Path, *, reserve: int = RESERVE_BYTES) -> Self:
+        """The same folder without its lock.
+
+        Raises:
+            UsageError: it is no run.
+        """
+        return cls(Path(path), _read_manifest(Path(path)), None, reserve)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.give_back()
+            self._lock = None
+
+    @property
+    def took_over(self) -> str | None:
+        """A sentence about the process that worked here before and did not come to its end; None: there is none."""
+        return self._lock.took_over if self._lock else None
+
+    def refuse_if_different(self, manifest: Manifest, *, force: bool = False) -> tuple[str, ...]:
+        """Make sure that this run was started with the same; answers what differs and was `force`d.
+
+        Raises:
+            UsageError: it was not, and the message names what has changed. Shards of another size cannot be forced.
+        """
+        changes = self.manifest.changes(manifest)
+        if changes and (not force or manifest.shard_rows != self.manifest.shard_rows):
+            advice = "" if manifest.shard_rows != self.manifest.shard_rows else ", or mix both with --force"
+            raise UsageError(
+                f"{shown(self.path)} was started otherwise: {'; '.join(changes)}. Name another folder{advice}"
+            )
+        if changes:
+            with stopping(self.path):
+                _write_manifest(self.path, manifest)
+            self.manifest = manifest
+        return changes
+
+    def finished(self) -> list[int]:
+        """The numbers of the finished shards, in order."""
+        return sorted(int(path.name.removesuffix(_FINISHED)) for path in self._shards.glob(f"*[0-9]{_FINISHED}"))
+
+    def is_finished(self, index: int) -> bool:
+        """Is there nothing left to do in this shard?"""
+        return self._file(index, _FINISHED).exists()
+
+    def journal(self, index: int) -> Journal:
+        """The open shard, with what an earlier process wrote there.
+
+        Raises:
+            UsageError: another process writes it.
+            RunStopped: the disk refuses.
+        """
+        if self.is_finished(index):
+            raise RuntimeError(f"shard {index} is finished")
+        finished, stats = self._file(index, _FINISHED), self._file(index, ".stats.json")
+        return Journal(self._file(index, ".jsonl.part"), finished, stats, reserve=self._reserve)
+
+    def reopen(self, index: int, rows: Collection[int]) -> None:
+        """Have these rows of a finished shard checked again; see `journal.reopen`.
+
+        Raises:
+            RunStopped: the disk refuses.
+        """
+        reopen(self._file(index, ".jsonl.part"), self._file(index, _FINISHED), self._stats(index)["rows"], rows)
+
+    def lines(self, index: int) -> Iterator[dict[str, Any]]:
+        """The journal lines of a shard; of an open one those that are on the disk, in the order of their writing.
+
+        Raises:
+            UsageError: a finished shard is damaged.
+        """
+        if self.is_finished(index):
+            yield from (line for line, _ in read_finished(self._file(index, _FINISHED), self._stats(index)["rows"]))
+        elif self._file(index, ".jsonl.part").exists():
+            yield from (line for line, _ in read_lines(self._file(index, ".jsonl.part")) if "row" in line)
+
+    def results(self, index: int) -> Iterator[dict[str, Any]]:
+        """The result lines of the same."""
+        return (line["result"] for line in self.lines(index))
+
+    def receipt(self, index: int) -> Receipt:
+        """What was counted in a finished shard."""
+        told = self._stats(index)
+        return Receipt(index, told["rows"], told["stats"])
+
+    def columns(self) -> dict[str, set[str]]:
+        """The carried columns of all finished shards in the order in which they came, and of what kinds they are.
+
+        Kinds are null, bool, int, float, str and other. Above `MOST_CARRIED` columns some are missing.
+        """
+        found: dict[str, set[str]] = {}
+        for index in self.finished():
+            for name, kinds in self._stats(index)["columns"].items():
+                found.setdefault(name, set()).update(kinds)
+            if len(found) > MOST_CARRIED:
+                break
+        return found
+
+    def _stats(self, index: int) -> dict[str, Any]:
+        path = self._file(index, ".stats.json")
+        try:
+            told: dict[str, Any] = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{shown(path)} is damaged; delete it and {index:05}{_FINISHED} and resume the run"
+            ) from error
+        return told
+
+    def _file(self, index: int, suffix: str) -> Path:
+        return self._shards / f"{index:05}{suffix}"
+
+    @contextmanager
+    def _or_close(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+
+def _ensure_empty(path: Path) -> None:
+    held = {child.name for child in path.iterdir()}
+    if "manifest.json" in held:
+        raise UsageError(f"{shown(path)} holds a run already: resume it, or name another folder")
+    if held - {"lock", "shards", "manifest.json.tmp", "input"}:
+        raise UsageError(f"{shown(path)} is not empty and no run: name another folder")
+
+
+# ----------------------------------------------------------------------------------------------- manifest
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    with new_file(path / "manifest.json", path / "manifest.json.tmp") as file:
+        file.write(json.dumps(asdict(manifest), indent=2).encode() + b"\n")
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        told = json.loads((path / "manifest.json").read_bytes())
+        if told["schema"] == SCHEMA:
+            return Manifest(**{field.name: told[field.name] for field in fields(Manifest)})
+        cause = "its version is another"
+    except OSError as error:
+        cause = reason(error)
+    except (ValueError, KeyError, TypeError):
+        cause = "its manifest.json is damaged"
+    raise UsageError(f"{shown(path)} is no folder of a run: {cause}")
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return redact_trace(value)
+        case dict():
+            return {name: _redacted(inside) for name, inside in value.items()}
+        case list() | tuple():
+            return [_redacted(inside) for inside in value]
+    return value
+
+
+def _without_path(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name != "path"}
+
+
+def _differences(prefix: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys((*before, *after)):
+        if before.get(name) != after.get(name):
+            yield _difference(prefix + name, before.get(name), after.get(name))
+
+
+def _difference(name: str, before: object, after: object) -> str:
+    return f"{clean(name)} was {_value(before)} and is {_value(after)}"
+
+
+def _value(value: object) -> str:
+    return "not given" if value is None else clean(json.dumps(value, ensure_ascii=False), _LONGEST_SHOWN)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Before a run has begun, a folder that cannot be used is wrong usage."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot use {shown(path)} as the folder of a run: {reason(error)}") from error

@@ -1,0 +1,235 @@
+"""What an audit would do, told before it does: `--dry-run` reads the rows, and nothing of the network."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from preflight.audit.model import BadRow
+from preflight.deliver.presigned import expiry
+from preflight.deliver.url import cut, host_of, is_url, names_private_address
+from preflight.printable import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from preflight.audit.model import Job
+
+#: How long a job may wait before its media are fetched; profiles have their own (`url_lifetime_min`).
+QUEUE = timedelta(hours=1)
+_MEDIA = ("image_url", "video_url")
+_MOST_HOSTS = 20
+_MOST_BAD = 5
+#: Hosts counted by name. A list of more hosts than this has no host that matters.
+_HOSTS_BY_NAME = 200_000
+_PARTS = 256
+
+
+class Distinct:
+    """How many different strings there were, in 8 bytes for each string seen (a million jobs: 16 MB).
+
+    Digests are sorted into parts as they come; a set is built of one part at a time.
+    """
+
+    def __init__(self) -> None:
+        self._parts = [array("Q") for _ in range(_PARTS)]
+
+    def add(self, text: str) -> None:
+        """Count `text`."""
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self._parts[digest[0]].append(int.from_bytes(digest))
+
+    def __len__(self) -> int:
+        return sum(len(set(part)) for part in self._parts)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What stands in the rows, as far as their text tells."""
+
+    rows: int = 0
+    bad_rows: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+    """The first few."""
+    references: int = 0
+    """Media named by the rows, repetitions included."""
+    distinct: int = 0
+    """Different references; each is fetched once."""
+    local: int = 0
+    """References to files of this machine."""
+    unsound: int = 0
+    """URLs without a host that anybody could be asked for."""
+    private: int = 0
+    """URLs whose host is an address that is not public."""
+    hosts: Counter[str] = field(default_factory=Counter)
+    """Host -> references."""
+    elsewhere: int = 0
+    """References to hosts beyond those that are counted by name."""
+    expired: int = 0
+    expired_unsure: int = 0
+    """Signed URLs that seem to have expired, by a form that is not certain."""
+    dying: int = 0
+    """Signed URLs that end while the audit runs or the job waits."""
+    earliest: datetime | None = None
+    """When the first of the living ones ends."""
+    window: timedelta = QUEUE
+    seconds: float | None = None
+    """What the audit is expected to take."""
+
+    @property
+    def duplicates(self) -> int:
+        """References that are not fetched, because another row names the same medium."""
+        return self.references - self.distinct
+
+    def json(self) -> dict[str, object]:
+        """The plan as one object for programs; fields are only ever added."""
+        return {
+            "schema": "preflight.plan/1",
+            "rows": self.rows,
+            "bad_rows": self.bad_rows,
+            "bad": [{"row": bad.row, "line": bad.line, "reason": clean(bad.reason)} for bad in self.bad],
+            "references": self.references,
+            "distinct": self.distinct,
+            "duplicates": self.duplicates,
+            "local": self.local,
+            "unsound": self.unsound,
+            "private": self.private,
+            "hosts": {"count": len(self.hosts), "top": dict(self._top()), "elsewhere": self.elsewhere},
+            "signed": {
+                "expired": self.expired,
+                "expired_unsure": self.expired_unsure,
+                "dying": self.dying,
+                "window_seconds": self.window.total_seconds(),
+                "earliest": self.earliest and self.earliest.isoformat(),
+            },
+            "seconds": self.seconds,
+        }
+
+    def _top(self) -> list[tuple[str, int]]:
+        """The hosts with most references, in an order that does not depend on that of the rows."""
+        return sorted(self.hosts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_HOSTS]
+
+    def text(self) -> str:
+        """The plan for people, some lines without the last line's end."""
+        lines = [f"{_count(self.rows, 'row')}, {_count(self.references, 'reference')} to media"]
+        if self.duplicates:
+            lines[0] += f", {self.distinct:,} of them different (each is fetched once)"
+        if self.seconds is not None:
+            lines.append(f"expected time: {_duration(self.seconds)}")
+        lines += self._doubts()
+        if self.hosts:
+            lines.append(f"hosts: {len(self.hosts):,}" + (" and more" if self.elsewhere else ""))
+            width = len(f"{self._top()[0][1]:,}")
+            lines += [f"  {number:>{width},}  {clean(host)}" for host, number in self._top()]
+            if rest := sum(self.hosts.values()) - sum(number for _, number in self._top()) + self.elsewhere:
+                lines.append(f"  {rest:>{width},}  (all others)")
+        return "\n".join(lines)
+
+    def _doubts(self) -> list[str]:
+        window = _duration(self.window.total_seconds())
+        first = f"; the first ends at {self.earliest:%Y-%m-%d %H:%M} UTC" if self.earliest else ""
+        told = (
+            (self.bad_rows, "row", "cannot be read"),
+            (self.expired, "signed URL", "expired already"),
+            (self.expired_unsure, "signed URL", "seem to have expired"),
+            (self.dying, "signed URL", f"end within {window}{first}"),
+            (self.private, "URL", "with a private address, which the provider cannot reach"),
+            (self.unsound, "URL", "without a sound host"),
+            (self.local, "reference", "to a local file, which has to be uploaded before it is submitted"),
+        )
+        lines = [f"{_count(number, noun)} {words}" for number, noun, words in told if number]
+        bad = [f"  {_place(bad)} {clean(bad.reason)}" for bad in self.bad]
+        return [*lines[:1], *bad, *lines[1:]] if bad else lines
+
+
+def plan(
+    jobs: Iterable[Job | BadRow], now: datetime | None = None, rate: float | None = None, *, queue: timedelta = QUEUE
+) -> Plan:
+    """Read all rows and tell what an audit of them would meet.
+
+    Args:
+        jobs: the rows, as `read_jobs` gives them.
+        now: the time that signed URLs are held against, aware; None: the clock's.
+        rate: media per second that the audit is expected to look at; None: no time is told.
+        queue: how long a submitted job may wait. A signed URL has to outlive the audit and this.
+    """
+    now = now or datetime.now(UTC)
+    told, distinct = Plan(), Distinct()
+    ends = array("d")
+    for job in jobs:
+        told.rows += 1
+        if isinstance(job, BadRow):
+            told.bad_rows += 1
+            if len(told.bad) < _MOST_BAD:
+                told.bad.append(job)
+            continue
+        for name in _MEDIA:
+            reference = job.request.get(name)
+            if isinstance(reference, str) and reference.strip():
+                told.references += 1
+                distinct.add(reference)
+                _count_reference(told, reference, now, ends)
+    told.distinct = len(distinct)
+    if rate:
+        told.seconds = told.distinct / rate
+    told.window = queue + timedelta(seconds=told.seconds or 0)
+    if ends:
+        last = (now + told.window).timestamp()
+        told.dying = sum(end < last for end in ends)
+    return told
+
+
+def _count_reference(told: Plan, reference: str, now: datetime, ends: array[float]) -> None:
+    if not is_url(reference):
+        told.local += 1
+        return
+    parts = cut(reference)
+    site = f"{parts.scheme}://{parts.authority}"
+    host = _host(site)
+    if host is None:
+        told.unsound += 1
+        return
+    told.private += _is_private(site)
+    if host in told.hosts or len(told.hosts) < _HOSTS_BY_NAME:
+        told.hosts[host] += 1
+    else:
+        told.elsewhere += 1
+    end = expiry(reference, now)
+    if end is None or end.instant is None:
+        return
+    if end.instant > now:
+        ends.append(end.instant.timestamp())
+        told.earliest = min(told.earliest or end.instant, end.instant)
+    elif end.confidence == "high":
+        told.expired += 1
+    else:
+        told.expired_unsure += 1
+
+
+#: A URL's host is judged letter by letter; the rows of a table share few.
+_host = lru_cache(10_000)(host_of)
+_is_private = lru_cache(10_000)(names_private_address)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _place(bad: BadRow) -> str:
+    return f"row {bad.row}" + (f" (line {bad.line})" if bad.line else "")
+
+
+def _duration(seconds: float) -> str:
+    """`3 h 20 min`, `5 min`, `40 s`: two units at most."""
+    whole = round(seconds)
+    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{max(1, whole)} s"

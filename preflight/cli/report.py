@@ -1,0 +1,40 @@
+"""`preflight report`: the results, the page and the summary of a run, at any time after it."""
+
+# ruff: noqa: PLC0415  (what a command needs is imported when it runs)
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from preflight.cli import finish, output
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  preflight report jobs.audit
+  preflight report jobs.audit --report report.html -o results.csv
+  preflight report jobs.audit --format json | jq .verdicts
+
+\b
+Exit codes: those of the run: 0 pass or warn, 1 at least one fail, 2 wrong usage, 3 incomplete or unknown.
+"""
+)
+@click.argument("run", metavar="RUN")
+@finish.result_options
+def report(run: str, **given: Any) -> int:
+    """Tell again what a run of `preflight audit` has found; nothing is fetched.
+
+    RUN is the folder that the audit kept its run in (its input's name + .audit, if none was named). Of a run that is
+    not finished, the shards that are finished are told.
+    """
+    from preflight.audit.folder import Run
+    from preflight.audit.results import Streamer
+
+    targets = finish.targets_of(given)
+    with Run.attach(run) as found:
+        if "-" in given["outputs"]:
+            Streamer(found, output.write_utf8).advance(last=True)
+        return finish.finish(found, given, targets)

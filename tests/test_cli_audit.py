@@ -1,0 +1,250 @@
+"""`preflight audit` and `preflight report` as commands: real processes, as a person or a script starts them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.auditing import PORTRAIT, clip, table
+from tests.servers import Drip, MediaServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "preflight")
+
+
+@pytest.fixture(name="world", scope="module")
+def _world() -> Iterator[MediaServer]:
+    with MediaServer() as server:
+        good = clip(8)
+        for number in range(30):
+            server.serve(f"i{number}.jpg", PORTRAIT, media_type="image/jpeg")
+            server.serve(f"v{number}.mp4", good)
+        server.serve("long.mp4", clip(12))
+        yield server
+
+
+def jobs(world: MediaServer, path: Path, count: int = 6, *, bad: bool = True) -> Path:
+    rows = [(f"{world.base}/i{number}.jpg", f"{world.base}/v{number}.mp4") for number in range(count)]
+    if bad:
+        rows[1] = (rows[1][0], f"{world.base}/long.mp4")
+    return table(path, rows)
+
+
+def run(folder: Path, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """One command in a folder of its own, with a cache of its own."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "100"}
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=environment,
+    )
+
+
+def audit(folder: Path, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return run(folder, "audit", *words, "--allow-private", stdin=stdin)
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_files_a_page_and_a_summary(world: MediaServer, tmp_path: Path) -> None:
+    """One command writes all of it; the exit code says that a row fails; a second start has nothing left to do."""
+    jobs(world, tmp_path / "jobs.csv")
+    words = ("jobs.csv", "-o", "r.jsonl", "-o", "r.csv", "-o", "r.parquet", "--report", "r.html")
+    done = audit(tmp_path, *words)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("✗ 1 of 6 rows would be refused")
+    results = lines((tmp_path / "r.jsonl").read_text("utf-8"))
+    assert [result["row"] for result in results] == [1, 2, 3, 4, 5, 6]
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["verdict"] for row in csv.DictReader(file)] == [result["verdict"] for result in results]
+    assert (tmp_path / "r.html").read_text("utf-8").startswith("<!doctype html>")
+    before = len(world.log)
+    again = audit(tmp_path, *words)
+    assert (again.returncode, again.stdout) == (1, done.stdout)
+    assert len(world.log) == before
+
+
+def test_results_on_standard_output(world: MediaServer, tmp_path: Path) -> None:
+    """`-o -` gives JSON lines alone, in order; the summary goes to standard error."""
+    jobs(world, tmp_path / "jobs.csv", bad=False)
+    done = audit(tmp_path, "jobs.csv", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    assert [result["row"] for result in lines(done.stdout)] == [1, 2, 3, 4, 5, 6]
+    assert "6 rows" in done.stderr
+
+
+def test_from_standard_input(world: MediaServer, tmp_path: Path) -> None:
+    """A pipe is kept in the run folder, so that the run can go on without it."""
+    request = {"image_url": f"{world.base}/i0.jpg", "video_url": f"{world.base}/v0.mp4", "mode": "std", "prompt": "x",
+               "model": "kling-v2-6-motion-control", "character_orientation": "image"}  # fmt: skip
+    text = "".join(json.dumps(request | {"n": number}) + "\n" for number in range(3))
+    refused = audit(tmp_path, "-", "--input-format", "jsonl", stdin=text)
+    assert refused.returncode == 2
+    assert "--run FOLDER" in refused.stderr
+    done = audit(tmp_path, "-", "--input-format", "jsonl", "--run", "night", "-o", "-", stdin=text)
+    assert done.returncode == 0, done.stderr
+    assert [result["input"] for result in lines(done.stdout)] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_a_list_of_urls(world: MediaServer, tmp_path: Path) -> None:
+    """One URL on a line, and what they are."""
+    (tmp_path / "urls.txt").write_text(f"# clips\n{world.base}/v0.mp4\n\n{world.base}/long.mp4\n", "utf-8")
+    done = audit(tmp_path, "urls.txt", "--as", "video", "--orientation", "image", "-o", "-", "-q")
+    assert done.returncode == 1
+    assert [result["verdict"] for result in lines(done.stdout)] == ["warn", "fail"]
+    assert done.stderr == ""
+
+
+def test_a_share_of_fails_may_pass(world: MediaServer, tmp_path: Path) -> None:
+    """One of six is 16.7 %."""
+    jobs(world, tmp_path / "jobs.csv")
+    assert audit(tmp_path, "jobs.csv", "--max-fail-rate", "16%", "-q").returncode == 1
+    assert audit(tmp_path, "jobs.csv", "--max-fail-rate", "17%", "-q").returncode == 0
+    assert audit(tmp_path, "jobs.csv", "--max-fail-rate", "17%", "-q", "--strict").returncode == 1
+
+
+def test_a_dry_run_fetches_nothing(world: MediaServer, tmp_path: Path) -> None:
+    """It tells what would be met, and leaves no folder behind."""
+    jobs(world, tmp_path / "jobs.csv")
+    before = len(world.log)
+    done = audit(tmp_path, "jobs.csv", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("6 rows, 12 references to media")
+    assert json.loads(audit(tmp_path, "jobs.csv", "--dry-run", "--format", "json").stdout)["rows"] == 6
+    assert len(world.log) == before
+    assert not (tmp_path / "jobs.audit").exists()
+
+
+def test_a_sample_speaks_for_all(world: MediaServer, tmp_path: Path) -> None:
+    """The summary of a sample gives shares of all rows as intervals."""
+    jobs(world, tmp_path / "jobs.csv", 30)
+    done = audit(tmp_path, "jobs.csv", "--sample", "10")
+    assert done.returncode in {0, 1}, done.stderr
+    assert "10 of 30 rows" in done.stdout
+    assert "refused" in done.stdout
+
+
+def test_report_tells_it_again(world: MediaServer, tmp_path: Path) -> None:
+    """The same summary and the same files from the folder alone, and another profile's without a request."""
+    jobs(world, tmp_path / "jobs.csv")
+    done = audit(tmp_path, "jobs.csv", "-o", "one.jsonl")
+    again = run(tmp_path, "report", "jobs.audit", "-o", "two.jsonl", "--report", "two.html")
+    assert (again.returncode, again.stdout.partition("\nNext")[0]) == (1, done.stdout.partition("\nNext")[0])
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+    before = len(world.log)
+    other = audit(tmp_path, "jobs.csv", "--rejudge", "jobs.audit", "--ignore", "video-too-long", "-q")
+    assert (other.returncode, other.stderr) == (0, "")
+    assert len(world.log) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nothing.csv",), "nothing.csv"),
+        (("jobs.csv", "-o", "r.xlsx"), ".jsonl, .csv, .parquet"),
+        (("jobs.csv", "-o", "nowhere/r.jsonl"), "cannot write nowhere/r.jsonl"),
+        (("jobs.csv", "--report", "r.txt"), "ends in .html"),
+        (("jobs.csv", "-o", "jobs.csv"), "jobs.csv"),
+        (("jobs.csv", "--sample", "200%"), "200%"),
+        (("jobs.csv", "--map", "clip"), "FIELD=COLUMN"),
+        (("jobs.csv", "--map", "video_url=nothing"), "no column"),
+        (("jobs.csv", "--max-fail-rate", "lots"), "0.5%"),
+        (("jobs.csv", "--ignore", "no-such-rule"), "no-such-rule"),
+        (("jobs.csv", "--ray-address", "x"), "--engine ray"),
+        (("jobs.csv", "--rejudge", "nowhere"), "nowhere"),
+    ],
+)
+def test_wrong_usage_is_one_line(world: MediaServer, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    """Told before anything is fetched, with exit code 2, and nothing is left behind."""
+    jobs(world, tmp_path / "jobs.csv")
+    before = len(world.log)
+    done = audit(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert len(world.log) == before
+
+
+def test_a_run_of_something_else(world: MediaServer, tmp_path: Path) -> None:
+    """A changed table or option is refused; --force goes on."""
+    jobs(world, tmp_path / "jobs.csv")
+    audit(tmp_path, "jobs.csv", "-q")
+    other = audit(tmp_path, "jobs.csv", "-q", "--orientation", "video")
+    assert other.returncode == 2
+    assert "was started otherwise" in other.stderr
+    assert audit(tmp_path, "jobs.csv", "-q", "--orientation", "video", "--force").returncode == 1
+
+
+def slow(world: MediaServer, path: Path) -> Path:
+    good = clip(8)
+    for number in range(40):
+        world.serve(f"slow{number}.mp4", good, behaviour=Drip(0.05, 2000))
+    return table(path, [(f"{world.base}/i0.jpg", f"{world.base}/slow{number}.mp4") for number in range(40)])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c(world: MediaServer, tmp_path: Path, times: int) -> None:
+    """Once: what is under way is finished, exit code 130, one line says how to go on; twice: at once."""
+    slow(world, tmp_path / "jobs.csv")
+    words = ("jobs.csv", "--per-host", "2", "-o", "r.jsonl")
+    process = subprocess.Popen(
+        [*COMMAND, "audit", *words, "--allow-private"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    deadline = time.monotonic() + 20
+    while not world.asked("slow1.mp4") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "go on" in err or "goes on" in err
+    assert not (tmp_path / "r.jsonl").exists()
+    done = audit(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert [result["row"] for result in lines((tmp_path / "r.jsonl").read_text("utf-8"))] == list(range(1, 41))
+    world.log.clear()
+
+
+def test_a_full_disk(world: MediaServer, tmp_path: Path) -> None:
+    """Told in one line with exit code 3; with room again, the same command finishes the run."""
+    if os.getuid() != 0:
+        pytest.skip("a small disk of one's own needs root")
+    jobs(world, tmp_path / "jobs.csv")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", disk], check=True)
+    try:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(40 << 20))
+        words = ("jobs.csv", "--run", str(disk / "run"), "--cache", "off", "-q")
+        full = audit(tmp_path, *words)
+        assert full.returncode in {2, 3}, full.stderr
+        assert len(full.stderr.strip().splitlines()) == 1
+        filler.unlink()
+        assert audit(tmp_path, *words).returncode == 1
+    finally:
+        subprocess.run(["umount", disk], check=True)
