@@ -32,7 +32,8 @@ LONGEST = 300
 
 def clean(text: str, longest: int | None = LONGEST) -> str:
     r"""`text` in NFC on one line, unsafe characters as `\x1b` or `\u202e`, cut with an ellipsis at `longest`."""
-    safe = _UNSAFE.sub(_escape, unicodedata.normalize("NFC", text))
+    is_plain = text.isascii() and text.isprintable()  # most of all text, and quickly known
+    safe = text if is_plain else _UNSAFE.sub(_escape, unicodedata.normalize("NFC", text))
     return safe if longest is None or len(safe) <= longest else f"{safe[: longest - 1]}…"
 
 

@@ -134,6 +134,8 @@ SCHEMES: tuple[Scheme, ...] = (
     ),
     Scheme("Replicate output", "low", "", ends.unknown(timedelta(hours=1)), r"(?:.*\.)?replicate\.delivery"),
 )
+#: All that can fit a link that has none, which most links are.
+_WITHOUT_PARAMETERS = tuple(scheme for scheme in SCHEMES if not scheme.needs)
 _RANK: dict[Confidence, int] = {"high": 0, "medium": 1, "low": 2}
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _SESSION_TOKENS = re.compile(r"(?:x-[a-z]+-)?security-token")
@@ -151,7 +153,7 @@ def expiry(url: str, now: datetime) -> Expiry | None:
         return None
     readings = [
         replace(found, scheme=scheme.name, confidence=scheme.confidence)
-        for scheme in SCHEMES
+        for scheme in (SCHEMES if link.parameters else _WITHOUT_PARAMETERS)
         if scheme.fits(link) and (found := scheme.read(link))
     ]
     if not readings and (found := ends.by_name(link)):

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from preflight.deliver.source import Bounds
 
-#: How many connections a pool may hold, for how many seconds unused, and for how many origins pools are kept.
-_CONNECTIONS = 1
+#: For how many seconds a connection serves again, and of how many origins connections are kept.
 _KEEP_ALIVE = 15.0
 _ORIGINS = 256
 
@@ -82,97 +81,107 @@ def _judge_literal(url: str, *, allow_private: bool) -> None:
         raise NotPublic(host, str(address), fault)
 
 
-_Origin = tuple[bytes, bytes, int | None]
-
-
 @dataclass(slots=True)
 class _Place:
-    """A pool, and how many of its connections are in use."""
+    """Room for one connection; who takes it says so."""
 
-    pool: httpcore.AsyncConnectionPool
-    busy: int = 0
+    connection: httpcore.AsyncConnectionInterface
+    is_busy: bool = False
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """The library's connection pool over our backend, by public interfaces only.
+    """The library's connections over our backend, by public interfaces only.
 
-    Small pools, as many for an origin as it needs: the library's work at every request grows with the square of a
-    pool's connections.
+    Which one serves next is decided here: the library's pool looks at each of its connections several times a request.
     """
 
     def __init__(self, backend: GuardedBackend, authorities: Path | None, proxy: str | None) -> None:
         self._backend = backend
         self._authorities = authorities
         self._proxy = None if proxy is None else httpx.Proxy(proxy)
-        self._origins: OrderedDict[_Origin, list[_Place]] = OrderedDict()
+        self._pools: dict[bytes, httpcore.AsyncConnectionPool] = {}
+        self._origins: OrderedDict[tuple[bytes, bytes, int], list[_Place]] = OrderedDict()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; exceptions of the connection pool pass as they are."""
+        """Send a request; exceptions of the library pass as they are."""
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
             port=request.url.port,
             target=request.url.raw_path,
         )
-        place = await self._place(url)
-        place.busy += 1
-        try:
-            response = await place.pool.handle_async_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=url,
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-        except BaseException:
-            place.busy -= 1
-            raise
-        return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=_Body(response, place),
-            extensions=response.extensions,
+        asked = httpcore.Request(
+            method=request.method,
+            url=url,
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
         )
+        while True:
+            place = await self._place(url.origin)
+            try:
+                response = await place.connection.handle_async_request(asked)
+            except httpcore.ConnectionNotAvailable:  # it is closed by now
+                place.is_busy = False
+            except BaseException:
+                place.is_busy = False
+                raise
+            else:
+                return httpx.Response(
+                    response.status,
+                    headers=response.headers,
+                    stream=_Body(response, place),
+                    extensions=response.extensions,
+                )
 
-    async def _place(self, url: httpcore.URL) -> _Place:
-        """A pool with room, the one that was opened first and so is warmest."""
-        origin = url.scheme, url.host, url.port
-        if origin not in self._origins:
-            while len(self._origins) >= _ORIGINS and (idle := self._longest_idle()):
-                for place in self._origins.pop(idle):
-                    await place.pool.aclose()
-            self._origins[origin] = []
-        self._origins.move_to_end(origin)
-        places = self._origins[origin]
-        for place in places:
-            if place.busy < _CONNECTIONS:
-                return place
-        places.append(_Place(self._new_pool(encrypted=url.scheme == b"https")))
-        return places[-1]
+    async def _place(self, origin: httpcore.Origin) -> _Place:
+        """A place of one's own, the one that was opened first and so is warmest."""
+        name = origin.scheme, origin.host, origin.port
+        if name not in self._origins:
+            await self._make_room()
+            self._origins.setdefault(name, [])
+        self._origins.move_to_end(name)
+        places = self._origins[name]
+        place = next((place for place in places if not place.is_busy), None)
+        if place is None:
+            place = _Place(self._pool(origin.scheme).create_connection(origin), is_busy=True)
+            places.append(place)
+            return place
+        place.is_busy = True
+        old = place.connection
+        if not old.is_available() or old.has_expired():
+            place.connection = self._pool(origin.scheme).create_connection(origin)
+            await old.aclose()
+        return place
 
-    def _longest_idle(self) -> _Origin | None:
-        return next((origin for origin, places in self._origins.items() if not any(p.busy for p in places)), None)
+    async def _make_room(self) -> None:
+        while len(self._origins) >= _ORIGINS and (idle := self._longest_idle()):
+            for place in self._origins.pop(idle):
+                await place.connection.aclose()
 
-    def _new_pool(self, *, encrypted: bool) -> httpcore.AsyncConnectionPool:
-        options: dict[str, Any] = {
-            "ssl_context": _trust(self._authorities) if encrypted else None,
-            "max_connections": _CONNECTIONS,
-            "max_keepalive_connections": _CONNECTIONS,
-            "keepalive_expiry": _KEEP_ALIVE,
-            "network_backend": self._backend,
-        }
-        if self._proxy is None:
-            return httpcore.AsyncConnectionPool(**options)
-        url, auth = str(self._proxy.url), self._proxy.raw_auth
-        return httpcore.AsyncHTTPProxy(proxy_url=url, proxy_auth=auth, **options)
+    def _longest_idle(self) -> tuple[bytes, bytes, int] | None:
+        return next((name for name, places in self._origins.items() if not any(p.is_busy for p in places)), None)
+
+    def _pool(self, scheme: bytes) -> httpcore.AsyncConnectionPool:
+        """What makes connections of a scheme, and keeps none."""
+        if scheme not in self._pools:
+            options: dict[str, Any] = {
+                "ssl_context": _trust(self._authorities) if scheme == b"https" else None,
+                "keepalive_expiry": _KEEP_ALIVE,
+                "network_backend": self._backend,
+            }
+            if self._proxy is None:
+                self._pools[scheme] = httpcore.AsyncConnectionPool(**options)
+            else:
+                url, auth = str(self._proxy.url), self._proxy.raw_auth
+                self._pools[scheme] = httpcore.AsyncHTTPProxy(proxy_url=url, proxy_auth=auth, **options)
+        return self._pools[scheme]
 
     async def aclose(self) -> None:
         """Close every connection."""
         for places in self._origins.values():
             for place in places:
-                await place.pool.aclose()
+                await place.connection.aclose()
 
 
 @cache
@@ -206,7 +215,7 @@ class _Body(httpx.AsyncByteStream):
             await self._response.aclose()
         finally:
             if self._place is not None:
-                self._place.busy -= 1
+                self._place.is_busy = False
                 self._place = None
 
 

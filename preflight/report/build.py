@@ -271,4 +271,10 @@ def _text(value: str | None) -> str | None:
 
 
 def _number(value: Fraction | None) -> float | None:
-    return None if value is None else float(round(value, 6))
+    """Rounded to a millionth, half to even: as `round` does it, which takes ten times as long."""
+    if value is None:
+        return None
+    whole, rest = divmod(value.numerator * 1_000_000, value.denominator)
+    twice = 2 * rest
+    up = twice > value.denominator or (twice == value.denominator and whole % 2 == 1)
+    return (whole + up) / 1_000_000
