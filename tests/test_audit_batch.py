@@ -17,7 +17,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
 import preflight
-from preflight.audit.batch import Check
+from preflight.audit.ray import Check
 from preflight.errors import UsageError
 
 if TYPE_CHECKING:

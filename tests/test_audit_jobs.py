@@ -469,7 +469,7 @@ def test_a_bare_list_is_found(tmp_path: Path) -> None:
     [
         (b"\x1f\x8b\x08\0", "compressed with gzip; unpack it first"),
         (b"PK\x03\x04rest", "an Excel workbook; save the sheet as CSV"),
-        (b"PAR1\0\0", "a Parquet file: --format parquet"),
+        (b"PAR1\0\0", "a Parquet file: --input-format parquet"),
     ],
 )
 def test_another_kind_of_file(table: Path, content: bytes, message: str) -> None:
@@ -510,18 +510,23 @@ def test_standard_input_and_pipes(tmp_path: Path) -> None:
 
 
 def test_fingerprint(tmp_path: Path) -> None:
-    """The same bytes and time are the same input; a change anywhere near its ends, or of its size, is another."""
+    """The same bytes are the same input, whenever they were written; of a large file its ends, size and time count."""
     path = tmp_path / "jobs.csv"
     path.write_bytes(b"a" * (3 << 20))
-    os.utime(path, ns=(5, 5))
     first = fingerprint(path)
-    assert first == fingerprint(path)
-    assert (first["path"], first["size"], first["mtime_ns"]) == (str(path), 3 << 20, 5)
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        file.write(b"b")
     os.utime(path, ns=(5, 5))
+    assert first == fingerprint(path)
+    assert (first["path"], first["size"]) == (str(path), 3 << 20)
+    with path.open("r+b") as file:
+        file.seek(1 << 20)
+        file.write(b"b")
     assert fingerprint(path) != first
+    os.truncate(path, 65 << 20)
+    os.utime(path, ns=(5, 5))
+    large = fingerprint(path)
+    assert large["mtime_ns"] == 5
+    os.utime(path, ns=(6, 6))
+    assert fingerprint(path) != large
     with pytest.raises(RequestUnreadable, match=r"none\.csv: No such file"):
         fingerprint(tmp_path / "none.csv")
 

@@ -130,7 +130,7 @@ def test_a_dry_run_fetches_nothing(world: MediaServer, tmp_path: Path) -> None:
     assert done.stdout.startswith("6 rows, 12 references to media")
     assert json.loads(audit(tmp_path, "jobs.csv", "--dry-run", "--format", "json").stdout)["rows"] == 6
     assert len(world.log) == before
-    assert not (tmp_path / "jobs.audit").exists()
+    assert not (tmp_path / "jobs.csv.audit").exists()
 
 
 def test_a_sample_speaks_for_all(world: MediaServer, tmp_path: Path) -> None:
@@ -146,11 +146,11 @@ def test_report_tells_it_again(world: MediaServer, tmp_path: Path) -> None:
     """The same summary and the same files from the folder alone, and another profile's without a request."""
     jobs(world, tmp_path / "jobs.csv")
     done = audit(tmp_path, "jobs.csv", "-o", "one.jsonl")
-    again = run(tmp_path, "report", "jobs.audit", "-o", "two.jsonl", "--report", "two.html")
+    again = run(tmp_path, "report", "jobs.csv.audit", "-o", "two.jsonl", "--report", "two.html")
     assert (again.returncode, again.stdout.partition("\nNext")[0]) == (1, done.stdout.partition("\nNext")[0])
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
     before = len(world.log)
-    other = audit(tmp_path, "jobs.csv", "--rejudge", "jobs.audit", "--ignore", "video-too-long", "-q")
+    other = audit(tmp_path, "jobs.csv", "--rejudge", "jobs.csv.audit", "--ignore", "video-too-long", "-q")
     assert (other.returncode, other.stderr) == (0, "")
     assert len(world.log) == before
 
@@ -184,13 +184,48 @@ def test_wrong_usage_is_one_line(world: MediaServer, tmp_path: Path, words: tupl
 
 
 def test_a_run_of_something_else(world: MediaServer, tmp_path: Path) -> None:
-    """A changed table or option is refused; --force goes on."""
-    jobs(world, tmp_path / "jobs.csv")
+    """A changed table or option is refused; one that was only touched is the same."""
+    path = jobs(world, tmp_path / "jobs.csv")
     audit(tmp_path, "jobs.csv", "-q")
     other = audit(tmp_path, "jobs.csv", "-q", "--orientation", "video")
     assert other.returncode == 2
     assert "was started otherwise" in other.stderr
-    assert audit(tmp_path, "jobs.csv", "-q", "--orientation", "video", "--force").returncode == 1
+    path.touch()
+    assert audit(tmp_path, "jobs.csv", "-q").returncode == 1
+    jobs(world, path, 7)
+    other = audit(tmp_path, "jobs.csv", "-q")
+    assert other.returncode == 2
+    assert "the input has changed (6 rows, now 7)" in other.stderr
+
+
+def test_another_standard_input(world: MediaServer, tmp_path: Path) -> None:
+    """A run of last night's pipe does not answer for tonight's; without a pipe it can still be told again."""
+    text = jobs(world, tmp_path / "jobs.csv").read_text("utf-8")
+    words = ("-", "--input-format", "csv", "--run", "night", "-q")
+    assert audit(tmp_path, *words, stdin=text).returncode == 1
+    other = audit(tmp_path, *words, stdin=text.replace("long.mp4", "v1.mp4"))
+    assert other.returncode == 2
+    assert "another standard input" in other.stderr
+    assert audit(tmp_path, *words, stdin="").returncode == 1
+    assert (tmp_path / "night" / "input").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("image_url,video_url\n", ()),
+        ("", ()),
+        ("image_url,video_url\na,b\n", ("--sample", "1%")),
+        ("image_url,video_url\na,b\n", ("--sample", "5", "--limit", "1")),
+    ],
+)
+def test_nothing_to_audit(tmp_path: Path, content: str, words: tuple[str, ...]) -> None:
+    """No rows are no success."""
+    (tmp_path / "jobs.csv").write_text(content, "utf-8")
+    done = audit(tmp_path, "jobs.csv", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.glob("*.audit"))
 
 
 def slow(world: MediaServer, path: Path) -> Path:
@@ -221,6 +256,8 @@ def test_ctrl_c(world: MediaServer, tmp_path: Path, times: int) -> None:
         time.sleep(0.05)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
+    told = run(tmp_path, "report", "jobs.csv.audit", "-q")
+    assert (told.returncode, len(told.stderr.strip().splitlines())) == (3, 1)
     assert "go on" in err or "goes on" in err
     assert not (tmp_path / "r.jsonl").exists()
     done = audit(tmp_path, *words)

@@ -52,7 +52,7 @@ DOORS = {
     "PIL": ("preflight.probes.pillow",),
     "pydantic": ("preflight.request", "preflight.profiles", "preflight.report"),
     "jinja2": ("preflight.render.html", "preflight.render.audit"),
-    "pyarrow": ("preflight.audit.rows", "preflight.audit.parquet"),
+    "pyarrow": ("preflight.audit.rows", "preflight.audit.parquet", "preflight.audit.ray"),
     "ray": ("preflight.audit.ray",),
     "rich": ("preflight.render", "preflight.cli"),
     "click": ("preflight.cli", "preflight.__main__"),

@@ -6,6 +6,8 @@ and one that checks again what has failed.
 
 from __future__ import annotations
 
+import filecmp
+import os
 import shutil
 import sys
 from collections import Counter
@@ -14,12 +16,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from preflight.audit.durable import stopping
 from preflight.audit.engine import Means, run_shards
 from preflight.audit.folder import Manifest, Run
 from preflight.audit.jobs import fingerprint, read_jobs
 from preflight.audit.model import Shard
 from preflight.audit.sample import Sampler
 from preflight.audit.summary import Tally
+from preflight.errors import UsageError
+from preflight.printable import clean
 
 if TYPE_CHECKING:
     import threading
@@ -92,7 +97,17 @@ class Order:
         return {"rows": sum(1 for _ in self.rows())} if is_small else {}
 
     def manifest(self, options: Mapping[str, Any]) -> Manifest:
-        """What a run of this order must have been started with. `options`: what else decides over the results."""
+        """What a run of this order must have been started with. `options`: what else decides over the results.
+
+        Raises:
+            UsageError: there are no rows, or those of the sample would be no sample.
+        """
+        if self.sample is not None and self.limit is not None:
+            raise UsageError("--sample draws from all rows, so it does not go with --limit")
+        told = fingerprint(self.input)
+        told |= self._counts()
+        if told.get("rows") == 0:
+            raise UsageError(f"{clean(self.input.name) if self.sample is None else 'the sample'} has no rows")
         own = {
             "as": self.as_medium,
             "map": dict(self.mapping),
@@ -103,26 +118,39 @@ class Order:
             "limit": self.limit,
         }
         return Manifest.of(
-            input=fingerprint(self.input) | self._counts(),
+            input=told,
             options={name: value for name, value in {**own, **options}.items() if value not in (None, {})},
             shard_rows=SHARD_ROWS,
         )
 
 
 def spooled(path: str, folder: Path) -> Path:
-    """Standard input as a file of the run folder, so that the run can go on; any other path as it is."""
+    """Standard input as a file of the run folder, so that the run can go on; any other path as it is.
+
+    A run that goes on is given the same input again, or none at all.
+
+    Raises:
+        UsageError: it is given another one.
+        RunStopped: it cannot be written.
+    """
     if path != "-":
         return Path(path)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = folder / "input"
-    if not target.exists():
-        with (folder / "input.tmp").open("wb") as file:
+    target, fresh = folder / "input", folder / "input.tmp"
+    with stopping(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        (folder / "input.tmp").replace(target)
+        if not target.exists():
+            fresh.replace(target)
+            return target
+        is_other = fresh.stat().st_size > 0 and not filecmp.cmp(fresh, target, shallow=False)
+        fresh.unlink()
+    if is_other:
+        raise UsageError(f"{clean(str(folder))} is a run of another standard input. Name another folder with --run")
     return target
 
 
-def begin(folder: Path, manifest: Manifest, *, force: bool = False) -> Run:
+def begin(folder: Path, manifest: Manifest) -> Run:
     """The run of this folder: a new one, or the one that is there if it was started with the same.
 
     Raises:
@@ -133,7 +161,7 @@ def begin(folder: Path, manifest: Manifest, *, force: bool = False) -> Run:
         return Run.create(folder, manifest)
     run = Run.open(folder)
     try:
-        run.refuse_if_different(manifest, force=force)
+        run.refuse_if_different(manifest)
     except BaseException:
         run.close()
         raise
@@ -170,6 +198,8 @@ def conduct(
     Raises:
         RunStopped: the run folder cannot be written.
     """
+    if run.is_complete:
+        return True
     receipts: dict[int, int] = {}
 
     def remember(receipt: Receipt) -> None:
@@ -187,7 +217,10 @@ def conduct(
     for index in again:
         run.reopen(index, [line["row"] for line in run.lines(index) if line["class"] == "transient"])
     second = _second_pass(tell, total)
-    return not again or engine(order.shards(again), means, processes=processes, stop=stop, tell=second)
+    if again and not engine(order.shards(again), means, processes=processes, stop=stop, tell=second):
+        return False
+    run.complete()
+    return True
 
 
 def _first_pass(tell: Callable[[Snapshot], None], past: Tally, total: int | None) -> Callable[[Snapshot], None]:

@@ -43,7 +43,9 @@ def ensure_space(folder: Path, reserve: int) -> None:
         free = shutil.disk_usage(folder).free
     if free < reserve:
         mib = 1024 * 1024
-        raise RunStopped(f"cannot write {shown(folder)}: {free // mib} MiB left on the disk, {reserve // mib} are kept")
+        raise RunStopped(
+            f"cannot write {shown(folder)}: {free // mib} MiB are free on the disk, and {reserve // mib} MiB are needed"
+        )
 
 
 @contextmanager

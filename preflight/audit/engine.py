@@ -24,6 +24,7 @@ from preflight.audit.durable import RunStopped
 from preflight.audit.folder import Run
 from preflight.audit.hosts import AT_ONCE, PER_HOST, Hosts
 from preflight.audit.progress import Snapshot
+from preflight.errors import PreflightError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -137,7 +138,7 @@ async def work(
         beat = asyncio.create_task(_beat(auditor, stop, tell))
         try:
             await _until_drained(asyncio.create_task(all_of_them()), stop)
-        except* RunStopped as stopped:
+        except* PreflightError as stopped:
             raise _first(stopped) from None
         finally:
             beat.cancel()
@@ -218,7 +219,7 @@ def _serve(connection: Connection, means: Means) -> None:
             work(source(), means, stop, lambda now: send("snapshot", now), lambda done: send("receipt", done))
         )
         send("end", complete)
-    except RunStopped as stopped:
+    except PreflightError as stopped:
         send("stopped", str(stopped))
 
 
@@ -263,8 +264,7 @@ class _Processes:
         told = False
         try:
             while self._children:
-                for child in self._children:
-                    self._feed(child, shards)
+                self._feed(shards)
                 if self._stop.is_set() and not told:
                     told = True
                     for child in self._children:
@@ -274,26 +274,30 @@ class _Processes:
                 by_pipe = {child.connection: child for child in self._children}
                 for pipe in wait_for(list(by_pipe), timeout=_BEAT_SECONDS):
                     self._hear(by_pipe[pipe])  # type: ignore[index]
-                self._tell(_sum([self._past, *(child.snapshot for child in self._children)]))
+                self._tell(sum_of([self._past, *(child.snapshot for child in self._children)]))
         finally:
             for child in self._children:
                 child.process.kill()
                 child.process.join()
         return self._complete and not self._stop.is_set()
 
-    def _feed(self, child: _Child, shards: Iterator[Shard]) -> None:
-        while not child.is_closed and len(child.shards) < OPEN_SHARDS:
+    def _feed(self, shards: Iterator[Shard]) -> None:
+        """Fill the children evenly, so that few shards are for all of them."""
+        while able := [child for child in self._children if not child.is_closed and len(child.shards) < OPEN_SHARDS]:
+            child = min(able, key=lambda one: len(one.shards))
             shard = self._again.pop() if self._again else next(shards, None)
             if shard is None:
-                if not any(other.shards for other in self._children):  # nobody can still die and leave some
-                    child.send(None)
-                    child.is_closed = True
-                return
+                break
             self._starts[shard.index] += 1
             if self._starts[shard.index] > _STARTS:
                 raise RunStopped(f"shard {shard.index} has ended {_STARTS} processes")
             child.shards[shard.index] = shard
             child.send(shard)
+        if not any(child.shards for child in self._children):  # nobody can still die and leave some
+            for child in self._children:
+                if not child.is_closed:
+                    child.send(None)
+                    child.is_closed = True
 
     def _hear(self, child: _Child) -> None:
         try:
@@ -319,13 +323,19 @@ class _Processes:
         child.process.join()
         child.connection.close()
         self._children.remove(child)
-        self._past = _sum([self._past, child.snapshot])
-        self._again += child.shards.values()
+        self._past = sum_of([self._past, child.snapshot])
+        run = Run.attach(self._means.run)
+        for shard in child.shards.values():
+            if run.is_finished(shard.index):  # it died between the last byte and its receipt
+                self._finished(run.receipt(shard.index))
+            else:
+                self._again.append(shard)
         if child.shards and not self._stop.is_set():
             self._children.append(_Child(self._means))
 
 
-def _sum(snapshots: list[Snapshot]) -> Snapshot:
+def sum_of(snapshots: list[Snapshot]) -> Snapshot:
+    """What all processes together have done; the first stands for those that have ended."""
     verdicts: Counter[str] = Counter()
     for snapshot in snapshots:
         verdicts.update(snapshot.verdicts)

@@ -2,6 +2,7 @@
 
     run/manifest.json            input, options, versions: a run that differs in one of them is another run
     run/lock                     who works in it now
+    run/complete                 there when every row has its result
     run/shards/00012.jsonl.part  an open shard (`journal.py`)
     run/shards/00012.jsonl.gz    a finished one: a line for each row, in order
     run/shards/00012.stats.json  what was counted in it
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "preflight.run/1"
 _FINISHED = ".jsonl.gz"
+_COMPLETE = "complete"
 _LONGEST_SHOWN = 60
 
 
@@ -60,7 +62,7 @@ class Manifest:
     def changes(self, now: Manifest) -> tuple[str, ...]:
         """What `now` has otherwise, each as a part of a sentence."""
         told = [
-            *_differences("the input's ", _without_path(self.input), _without_path(now.input)),
+            *_input_changes(self.input, now.input),
             *_differences("", self.options, now.options),
         ]
         if self.options_hash != now.options_hash and self.options == now.options:
@@ -155,23 +157,26 @@ class Run:
         """A sentence about the process that worked here before and did not come to its end; None: there is none."""
         return self._lock.took_over if self._lock else None
 
-    def refuse_if_different(self, manifest: Manifest, *, force: bool = False) -> tuple[str, ...]:
-        """Make sure that this run was started with the same; answers what differs and was `force`d.
+    def refuse_if_different(self, manifest: Manifest) -> None:
+        """Make sure that this run was started with the same.
 
         Raises:
-            UsageError: it was not, and the message names what has changed. Shards of another size cannot be forced.
+            UsageError: it was not, and the message names what has changed.
         """
-        changes = self.manifest.changes(manifest)
-        if changes and (not force or manifest.shard_rows != self.manifest.shard_rows):
-            advice = "" if manifest.shard_rows != self.manifest.shard_rows else ", or mix both with --force"
+        if changes := self.manifest.changes(manifest):
             raise UsageError(
-                f"{shown(self.path)} was started otherwise: {'; '.join(changes)}. Name another folder{advice}"
+                f"{shown(self.path)} was started otherwise: {'; '.join(changes)}. Name another folder with --run"
             )
-        if changes:
-            with stopping(self.path):
-                _write_manifest(self.path, manifest)
-            self.manifest = manifest
-        return changes
+
+    @property
+    def is_complete(self) -> bool:
+        """Has every row of the input its result?"""
+        return (self.path / _COMPLETE).exists()
+
+    def complete(self) -> None:
+        """There is nothing left to do. A shard that is opened again undoes this."""
+        with stopping(self.path):
+            (self.path / _COMPLETE).touch(mode=0o600)
 
     def finished(self) -> list[int]:
         """The numbers of the finished shards, in order."""
@@ -199,6 +204,8 @@ class Run:
         Raises:
             RunStopped: the disk refuses.
         """
+        with stopping(self.path):
+            (self.path / _COMPLETE).unlink(missing_ok=True)
         reopen(self._file(index, ".jsonl.part"), self._file(index, _FINISHED), self._stats(index)["rows"], rows)
 
     def lines(self, index: int) -> Iterator[dict[str, Any]]:
@@ -294,6 +301,15 @@ def _redacted(value: Any) -> Any:
         case list() | tuple():
             return [_redacted(inside) for inside in value]
     return value
+
+
+def _input_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """One part of a sentence, however many ways there are to see it."""
+    if _without_path(before) == _without_path(now):
+        return []
+    rows = [told.get("rows") for told in (before, now)]
+    counted = f" ({rows[0]:,} rows, now {rows[1]:,})" if None not in rows and rows[0] != rows[1] else ""
+    return [f"the input has changed{counted}"]
 
 
 def _without_path(told: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ _READERS: dict[Format, tuple[Callable[[BinaryIO, Columns], Iterator[Record | Fau
 }
 #: What begins like this is no text, and what to do about it.
 _OTHER_FILES = {
-    b"PAR1": "a Parquet file: --format parquet",
+    b"PAR1": "a Parquet file: --input-format parquet",
     b"\x1f\x8b": "compressed with gzip; unpack it first",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first",
     b"PK\x03\x04": "a zip archive or an Excel workbook; save the sheet as CSV",
@@ -56,6 +56,8 @@ _OTHER_FILES = {
 }
 _HEAD = 1 << 16
 _MIB = 1 << 20
+#: A file up to this size is read whole to tell whether it is the same.
+_READ_WHOLE = 64 * _MIB
 
 
 def read_jobs(
@@ -155,7 +157,9 @@ def _sniffed(head: bytes, as_medium: Kind | None) -> Format:
 
 
 def fingerprint(path: str | Path) -> dict[str, object]:
-    """What tells that an input is the one of another day: path as given, size, time, and its first and last MiB.
+    """What tells that an input is the one of another day: path as given, size, and what stands in it.
+
+    Of a large file only the first and the last MiB are read; there its time tells what they cannot.
 
     Raises:
         RequestUnreadable: the file cannot be read.
@@ -163,10 +167,13 @@ def fingerprint(path: str | Path) -> dict[str, object]:
     try:
         with Path(path).open("rb") as file:
             found = Path(path).stat()
-            digest = hashlib.sha256(file.read(_MIB))
-            file.seek(max(0, found.st_size - _MIB))
-            digest.update(file.read(_MIB))
+            is_small = found.st_size <= _READ_WHOLE
+            digest = hashlib.sha256(file.read(_READ_WHOLE if is_small else _MIB))
+            if not is_small:
+                file.seek(max(0, found.st_size - _MIB))
+                digest.update(file.read(_MIB))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a file name"
         raise RequestUnreadable(f"{redact(str(path))}: {reason}") from None
-    return {"path": str(path), "size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": digest.hexdigest()}
+    time = {} if is_small else {"mtime_ns": found.st_mtime_ns}
+    return {"path": str(path), "size": found.st_size, **time, "sha256": digest.hexdigest()}

@@ -140,7 +140,7 @@ class Progress:
             parts = [part for part in _parts(snapshot, rate).values() if part]
             self._put(f"{datetime.now(UTC):%H:%M:%S}Z  {', '.join(parts)}\n")
             return
-        width = self._width or shutil.get_terminal_size().columns
+        width = self._width or _columns(self._stream)
         self._line = one_line(snapshot, rate, width - 1, self._separator())
         self._put(_CLEAR_LINE + self._line)
 
@@ -172,6 +172,14 @@ class Progress:
         with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed: the run goes on
             self._stream.write(text)
             self._stream.flush()
+
+
+def _columns(stream: TextIO | None) -> int:
+    """Of the terminal that the line is written to, which need not be that of standard output."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream else 0
+    except (OSError, ValueError):  # no terminal
+        return shutil.get_terminal_size().columns
 
 
 # ---------------------------------------------------------------------------------------------- the words

@@ -48,6 +48,7 @@ def rejudge(order: Order, old: Run, run: Run, settings: Settings) -> None:
                 if job.row not in journal.done:
                     journal.add(line)
             journal.finish(tally.to_json(), {job.row for job in shard.jobs})
+    run.complete()
 
 
 def _identity(run: Run) -> tuple[object, ...]:

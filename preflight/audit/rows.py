@@ -273,7 +273,7 @@ def _json_record(number: int, text: str, decoder: json.JSONDecoder, columns: Col
 def text_records(file: BinaryIO, columns: Columns) -> Iterator[Record | Fault]:
     """The URLs of a list, one a line; blank lines and lines that begin with # are none."""
     if columns.as_medium is None:
-        raise UsageError("a list of URLs needs --as video or --as image; for a table: --format csv")
+        raise UsageError("a list of URLs needs --as video or --as image; for a table: --input-format csv")
     names = (f"{columns.as_medium}_url",)
     columns.require(names)
     with Lines(file) as lines:
@@ -345,7 +345,8 @@ def _value(item: Any) -> object:
             return bytes(item.as_buffer()).decode("utf-8", "surrogateescape")
     except (ArithmeticError, ValueError):
         try:
-            return str(item.cast("string").as_py()).replace(" ", "T", 1)  # moments as everywhere: ISO 8601
+            text = str(item.cast("string").as_py())
+            return text.replace(" ", "T", 1) if text[:1].isdigit() else text  # moments as everywhere: ISO 8601
         except (NotImplementedError, ValueError):  # inside a list or a struct, or of a time zone that is not known
             pass
     return f"(a value of the type {item.type} that cannot be read)"

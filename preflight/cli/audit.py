@@ -53,19 +53,19 @@ _jobs = options.together(
     click.option("--limit", type=click.IntRange(1), metavar="ROWS", help="Audit the first rows only."),
 )  # fmt: skip
 _run = options.together(
-    click.option("--run", "folder", metavar="FOLDER", help="Where the run is kept; default: the input's name.audit."),
+    click.option("--run", "folder", metavar="FOLDER", help="Where the run is kept; default: JOBS.audit."),
     click.option("--dry-run", is_flag=True, help="Tell rows, hosts, duplicates and dying URLs; fetch nothing."),
     click.option("--retry-failed", is_flag=False, flag_value="all", type=click.Choice(["all", "transient"]),
                  help="Check again what failed in a finished run, or only what may have passed since."),
     click.option("--rejudge", "old", metavar="RUN",
                  help="Fetch nothing: judge the facts of a finished run anew, say under another --profile."),
-    click.option("--force", is_flag=True, help="Go on with a run although the input or an option has changed."),
     click.option("--concurrency", type=click.IntRange(1, 1024), default=64, show_default=True,
                  help="Media under way at once."),
     click.option("--per-host", type=click.IntRange(1, 256), default=8, show_default=True,
                  help="Media under way at once, of one host."),
-    click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True,
-                 help="Each fetches and judges on a core of its own, with a share of every host's turns."),
+    click.option("--processes", type=click.IntRange(1, 64), metavar="N",
+                 help="Each fetches and judges on a core of its own, with a share of every host's turns. Default: 1; "
+                 "with --engine ray: one for each core of the cluster."),
     click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
                  help="Where shards are audited."),
     click.option("--ray-address", metavar="ADDRESS", help="With --engine ray: the cluster; default: this machine."),
@@ -117,8 +117,7 @@ def audit(**given: Any) -> int:
 def _order(jobs: str, given: dict[str, Any]) -> tuple[Order, Path]:
     from preflight.audit.conduct import Order, spooled
 
-    suffix = ".rejudged.audit" if given["old"] else ".audit"
-    folder = Path(given["folder"] or (f"{Path(jobs).stem}{suffix}" if jobs != "-" else ""))
+    folder = Path(given["folder"] or (f"{Path(jobs).name}{_suffix(given)}" if jobs != "-" else ""))
     if jobs == "-" and not given["folder"]:
         if not given["dry_run"]:
             raise click.UsageError("standard input has no name: say where the run is to be kept with --run FOLDER")
@@ -140,6 +139,16 @@ def _order(jobs: str, given: dict[str, Any]) -> tuple[Order, Path]:
         limit=given["limit"],
     )
     return order, folder
+
+
+def _suffix(given: dict[str, Any]) -> str:
+    """What tells the folder of a rehearsal, or of other verdicts, from that of the run itself."""
+    told = {
+        "rejudged": Path(given["profile"] or "xcompute").stem if given["old"] else None,
+        "sample": f"{given['sample']}-{given['seed']}" if given["sample"] else None,
+        "first": given["limit"],
+    }
+    return "".join(f".{name}-{value}" for name, value in told.items() if value is not None) + ".audit"
 
 
 def _dry_run(order: Order, given: dict[str, Any]) -> int:
@@ -175,7 +184,7 @@ def _run_to_its_end(order: Order, folder: Path, given: dict[str, Any]) -> int:
 
     targets = finish.targets_of(given, keep=[order.input])
     means, told = _means(folder, given)
-    with begin(folder, order.manifest(told), force=given["force"]) as run, _stoppable() as stop:
+    with begin(folder, order.manifest(told)) as run, _stoppable() as stop:
         if run.took_over:
             output.say(f"preflight audit: {run.took_over}; going on")
         if given["retry_failed"]:
@@ -207,7 +216,7 @@ def _complete(
             if streamer is not None:
                 streamer.advance()
 
-        return conduct(order, run, means, processes=given["processes"], stop=stop, tell=tell, engine=_engine(given))
+        return conduct(order, run, means, processes=_processes(given), stop=stop, tell=tell, engine=_engine(given))
 
 
 def _means(folder: Path, given: dict[str, Any]) -> tuple[Means, dict[str, Any]]:
@@ -231,7 +240,7 @@ def _means(folder: Path, given: dict[str, Any]) -> tuple[Means, dict[str, Any]]:
         bounds=bounds_of(chosen),
         at_once=given["concurrency"],
         per_host=given["per_host"],
-        probers=max(1, min(4, cores // (2 * given["processes"]))),
+        probers=max(1, min(4, cores // (2 * (given["processes"] or 1)))),
         proxy=proxy_of(chosen),
         cache=default_path() if given["cache"] == "on" else None,
     )
@@ -244,6 +253,11 @@ def _means(folder: Path, given: dict[str, Any]) -> tuple[Means, dict[str, Any]]:
         "timeout": network.get("timeout"),
     }
     return means, decisive
+
+
+def _processes(given: dict[str, Any]) -> int:
+    count: int | None = given["processes"]
+    return (0 if given["engine"] == "ray" else 1) if count is None else count
 
 
 def _progress(given: dict[str, Any]) -> Mode:

@@ -98,7 +98,8 @@ def _summarize(run: Run, tally: Tally, given: dict[str, Any]) -> None:
 
     to_stderr, total = "-" in given["outputs"], run.manifest.input.get("rows")
     if given["format_"] == "json":
-        text = json.dumps(summary_json(tally, total=total), ensure_ascii=False) + "\n"
+        told = summary_json(tally, total=total) | {"sample": sample_of(run, tally)}
+        text = json.dumps(told, ensure_ascii=False) + "\n"
         (sys.stderr.write if to_stderr else output.write_utf8)(text)
         return
     color = output.use_color(given["no_color"]) and not to_stderr
@@ -128,23 +129,37 @@ def _advice(run: Run, tally: Tally, given: dict[str, Any]) -> list[str]:
 
 def _of_all_rows(run: Run, tally: Tally) -> list[tuple[str, str]]:
     """What the sample says of all rows; nothing where there is no sample."""
+    told = sample_of(run, tally)
+    if told is None:
+        return []
+    refused, bill = told["refused"], told["billed_seconds"]
+    return [
+        ("sample", f"{tally.rows:,} of {told['population']:,} rows; of all rows, with 95 % confidence:"),
+        ("refused", f"{refused['low']:.1%} to {refused['high']:.1%} ({refused['estimate']:.1%} in the sample)"),
+        (
+            "billed",
+            f"{bill['low']:,.0f} to {bill['high']:,.0f} s for the ready rows ({bill['estimate']:,.0f} s expected)",
+        ),
+    ]
+
+
+def sample_of(run: Run, tally: Tally) -> dict[str, Any] | None:
+    """The share of refused rows and the bill of the ready ones, for all rows, with 95 % intervals; None: no sample."""
+    from dataclasses import asdict
+
     from preflight.audit.sample import interval, mean_interval
     from preflight.findings import Verdict
 
     population = run.manifest.input.get("population")
     if population is None:
-        return []
+        return None
     refused = interval(tally.verdicts["fail"], tally.rows, population)
-    seen = tally.bill(*Verdict)  # a row without a duration counts as no second
-    mean = mean_interval(tally.rows, seen.expected / 1e6, seen.squares / 1e12, population)
+    ready = tally.bill(Verdict.PASS, Verdict.WARN)  # every other row counts as no second
+    mean = mean_interval(tally.rows, ready.expected / 1e6, ready.squares / 1e12, population)
     if refused is None or mean is None:
-        return []
-    bill = mean.times(population)
-    return [
-        ("sample", f"{tally.rows:,} of {population:,} rows; of all rows, with 95 % confidence:"),
-        ("refused", f"{refused.low:.1%} to {refused.high:.1%} ({refused.estimate:.1%} in the sample)"),
-        ("billed", f"{bill.low:,.0f} to {bill.high:,.0f} s ({bill.estimate:,.0f} s expected)"),
-    ]
+        return None
+    bill = asdict(mean.times(population))
+    return {"population": population, "refused": asdict(refused), "billed_seconds": bill}
 
 
 def _write_page(run: Run, tally: Tally, path: Path) -> None:

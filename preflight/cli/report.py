@@ -9,14 +9,15 @@ from typing import Any
 import click
 
 from preflight.cli import finish, output
+from preflight.findings import ExitCode
 
 
 @click.command(
     epilog="""\b
 Examples:
-  preflight report jobs.audit
-  preflight report jobs.audit --report report.html -o results.csv
-  preflight report jobs.audit --format json | jq .verdicts
+  preflight report jobs.csv.audit
+  preflight report jobs.csv.audit --report report.html -o results.csv
+  preflight report jobs.csv.audit --format json | jq .verdicts
 
 \b
 Exit codes: those of the run: 0 pass or warn, 1 at least one fail, 2 wrong usage, 3 incomplete or unknown.
@@ -37,4 +38,8 @@ def report(run: str, **given: Any) -> int:
     with Run.attach(run) as found:
         if "-" in given["outputs"]:
             Streamer(found, output.write_utf8).advance(last=True)
-        return finish.finish(found, given, targets)
+        code = finish.finish(found, given, targets)
+        if found.is_complete:
+            return code
+        output.say("preflight report: this run is not finished; only its finished shards are told")
+        return ExitCode.UNKNOWN
