@@ -243,7 +243,7 @@ def ground(cache: Path) -> Iterator[Ground]:
         stack.callback(server.wait)
         stack.callback(server.terminate)
         _await(ports[0], server)
-        yield Ground(folder, *ports, environment)
+        yield Ground(folder, ports[0], ports[1], ports[2], environment)
 
 
 def _trust(folder: Path) -> dict[str, str]:
