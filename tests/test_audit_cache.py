@@ -640,7 +640,7 @@ def test_a_disk_that_is_almost_full_is_left_alone(path: Path, monkeypatch: pytes
         cache.remember(URL, MEDIUM)
         monkeypatch.setattr("preflight.audit.cache.RESERVE_BYTES", 1 << 62)
     assert cache.trouble is not None
-    assert "left on the disk" in cache.trouble
+    assert "MiB are needed" in cache.trouble
     with FactsCache(path) as cache:
         assert cache.trouble is not None
         assert cache.lookup(URL) is None

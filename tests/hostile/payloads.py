@@ -280,8 +280,11 @@ def _commands(profile: Path) -> tuple[_Words, ...]:
     )
 
 
-def said(talker: Talker, payload: str, folder: Path) -> Iterator[str]:
-    """Everything active in what commands print when a payload is among their words, input or profile."""
+def said(talker: Talker, payload: str, folder: Path, turn: int = 0, turns: int = 1) -> Iterator[str]:
+    """Everything active in what commands print when a payload is among their words, input or profile.
+
+    `turn` of `turns`: only so many of the commands, others at each turn.
+    """
     usable = payload.replace("\0", "")
     profile = folder / "own.toml"
     quoted = json.dumps("".join(c for c in usable if not "\ud800" <= c <= "\udfff") or "x")
@@ -292,7 +295,7 @@ def said(talker: Talker, payload: str, folder: Path) -> Iterator[str]:
         flags=re.MULTILINE,
     )
     profile.write_text(text, "utf-8")
-    for command in _commands(profile):
+    for command in _commands(profile)[turn % turns :: turns]:
         words = tuple(word.replace("{}", usable) for word in command.words)
         heard = talker.run(Job(words, command.stdin.replace("{}", payload), crash=command.crash))
         for stream, printed in (("stdout", heard.stdout), ("stderr", heard.stderr)):
