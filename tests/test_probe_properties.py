@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -89,3 +91,31 @@ def test_a_large_first_frame_hides_nothing_from_one_way_of_delivery() -> None:
     )
     data = build(clip)
     assert feed(data).outcome == probe(SparseBytes.whole(data))
+
+
+@pytest.mark.parametrize("seconds", [1e300, 1e12, -1e300])
+def test_an_unbelievable_duration_is_none(seconds: float) -> None:
+    """Matroska's header may state 10^308 seconds: the frames tell how long it is, and a report can say it."""
+    data = bytearray(build(SEEDS["mkv"]))
+    plain = probe(SparseBytes.whole(bytes(data)))
+    at = data.index(b"\x44\x89\x88") + 3
+    data[at : at + 8] = struct.pack(">d", seconds)
+    told = probe(SparseBytes.whole(bytes(data)))
+    assert isinstance(told, VideoFacts)
+    assert isinstance(plain, VideoFacts)
+    assert (told.durations.header, told.durations.video) == (None, plain.durations.video)
+    assert told.durations.container is not None
+    assert plain.durations.container is not None
+    assert abs(told.durations.container - plain.durations.container) < Fraction(1, 10)
+
+
+def test_a_last_box_without_a_size_in_a_stream_without_one() -> None:
+    """It reaches to the end, which is asked for: the same facts as of the whole file, and no refusal."""
+    data = bytearray(build(SEEDS["mp4"]))
+    at = data.index(b"mdat") - 4
+    tail = data.index(b"moov") - 4
+    if tail > at:  # the index first, so that the frames are last
+        data = data[:at] + data[tail:] + data[at:tail]
+        at = data.index(b"mdat") - 4
+    data[at : at + 4] = bytes(4)
+    assert feed(bytes(data), total=None).outcome == probe(SparseBytes.whole(bytes(data)))

@@ -31,6 +31,8 @@ MAX_ELEMENT_BYTES = 1 << 20
 #: The same for all of them together, and for the tracks that they describe.
 MAX_HEADER_BYTES = 1 << 20
 MAX_TRACKS = 64
+#: Ten years. A float of eight bytes can state 10^308 seconds, which no report can tell.
+LONGEST_SECONDS = 10 * 365 * 86_400
 #: A cluster at time zero without blocks: libav takes a header for complete when media follow it.
 _EMPTY_CLUSTER = b"\x1f\x43\xb6\x75\x83\xe7\x81\x00"
 
@@ -172,7 +174,7 @@ def _take(head: _Head, found: Element, raw: bytes) -> None:
         values = fields_of(raw)
         head.scale = uint(values.get(0x2AD7B1)) or 1_000_000
         stated = _float(values.get(0x4489))
-        head.duration = stated * head.scale / 1_000_000_000 if stated else None
+        head.duration = _believable(stated * head.scale / 1_000_000_000) if stated else None
     elif found.id == TRACKS:
         entries = [raw[entry.body : entry.stop] for entry in elements(raw) if entry.id == 0xAE]
         if len(entries) > MAX_TRACKS:
@@ -247,6 +249,11 @@ def _rotation(raw: bytes) -> int:
 
 
 _CLOCK = re.compile(rb"(\d{1,3}):(\d\d):(\d\d(?:\.\d{1,9})?)")
+
+
+def _believable(seconds: Fraction) -> Fraction | None:
+    """A duration that a file can have; what a header states beyond that is as good as nothing."""
+    return seconds if abs(seconds) < LONGEST_SECONDS else None
 
 
 def _duration_tags(raw: bytes) -> dict[int, Fraction]:
