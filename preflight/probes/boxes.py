@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from preflight.deliver.sparse import Hole, Span
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -48,8 +46,8 @@ def header(data: SparseBytes, start: int) -> Box | None:
         (size,) = struct.unpack_from(">Q", raw, 8)
         body = start + 16
     elif size == 0:
-        if data.total is None:  # it reaches to the end, wherever that is
-            raise Hole(Span(start, None))
+        if data.total is None:
+            raise Malformed("a box without a size, in a file without one")
         size = data.total - start
     if start + size < body:
         raise Malformed(f"the box at byte {start} claims {size} bytes, less than its own header")

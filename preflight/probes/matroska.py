@@ -33,6 +33,7 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_TRACKS = 64
 #: Ten years. A float of eight bytes can state 10^308 seconds, which no report can tell.
 LONGEST_SECONDS = 10 * 365 * 86_400
+MAX_SAMPLE_RATE = 10_000_000
 #: A cluster at time zero without blocks: libav takes a header for complete when media follow it.
 _EMPTY_CLUSTER = b"\x1f\x43\xb6\x75\x83\xe7\x81\x00"
 
@@ -204,11 +205,16 @@ def _track(raw: bytes) -> MatroskaTrack:
         codec=codec,
         private=private,
         frame=Fraction(frame, 1_000_000_000) if frame else None,
-        rate=_float(fields_of(values.get(0xE1, b"")).get(0xB5)),
+        rate=_rate(_float(fields_of(values.get(0xE1, b"")).get(0xB5))),
         encrypted=any(b"\x50\x35" in values[0x6D80][item.body : item.stop] for item in encodings),
         details=_picture(values.get(0xE0, b""), codec, private),
         rotation=_rotation(values.get(0xE0, b"")),
     )
+
+
+def _rate(stated: Fraction | None) -> Fraction | None:
+    """Samples per second; one that no sound has would make its frames last for ever."""
+    return stated if stated is not None and 1 <= stated <= MAX_SAMPLE_RATE else None
 
 
 def _picture(raw: bytes, codec: str, private: bytes) -> Details:
