@@ -7,7 +7,7 @@ a fresh child. It also loads while the first bytes travel, on another core; that
 What holds a child, by the kernel and not by good manners:
 
 * memory: 1 GiB of address space (Linux alone enforces it; elsewhere the time limit and the process remain);
-* time: the parent kills it; when the parent is gone, its own alarm does (not on Windows);
+* time: its own alarm ends it (not on Windows), and the parent kills it where that did not;
 * files and sockets: once it has loaded, its table of open files is full, so it can open none (not on Windows);
 * disk: no file can grow, none is left by a crash (not on Windows).
 
@@ -50,6 +50,8 @@ except ImportError:  # Windows
 
 #: A probe of a real clip takes milliseconds; one that takes this long never ends.
 PROBE_SECONDS = 5.0
+#: What the child's own clock gets beyond that, before the parent kills it.
+_GRACE_SECONDS = 1.0
 #: A child loads in a tenth of a second; on a machine where it takes this long, nothing can be probed.
 LOAD_SECONDS = 20.0
 MEMORY_BYTES = 1 << 30
@@ -155,8 +157,8 @@ class Worker:
         assert child.stdin is not None
         assert child.stdout is not None
         chunks = data.chunks()
-        question = pickle.dumps((data.total, [(start, len(chunk)) for start, chunk in chunks]))
-        with _WATCH.over(child, PROBE_SECONDS):
+        question = pickle.dumps((PROBE_SECONDS, data.total, [(start, len(chunk)) for start, chunk in chunks]))
+        with _WATCH.over(child, PROBE_SECONDS + _GRACE_SECONDS):
             try:
                 child.stdin.write(_SIZE.pack(len(question)) + question)
                 for _, chunk in chunks:
@@ -313,11 +315,11 @@ def serve() -> None:
         return
     _answer(answers, b"")
     while (question := _read_framed(questions, MEMORY_BYTES)) is not None:
-        total, chunks = pickle.loads(question)  # noqa: S301  (from our own parent)
+        seconds, total, chunks = pickle.loads(question)  # noqa: S301  (from our own parent)
         data = SparseBytes(total)
         for start, size in chunks:
             data.add(start, questions.read(size))
-        _arm(PROBE_SECONDS + 1)  # later than the parent, who tells it from our death
+        _arm(seconds)
         try:
             answer = pickle.dumps(probe(data))
         except MemoryError:
@@ -362,7 +364,7 @@ def _limit() -> None:
 
 
 def _arm(seconds: float) -> None:
-    """Die in so many seconds, of waiting or of computing, also when nobody is left to kill us; 0: live on."""
+    """Die in so many seconds, of waiting or of computing, whatever the parent does meanwhile; 0: live on."""
     if resource is None:
         return
     signal.setitimer(signal.ITIMER_REAL, seconds)
