@@ -26,7 +26,7 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=40) | st.text("\ud800\x00\x1b\u2028é", max_size=4),
     int: st.integers(),
     bool: st.booleans(),
-    float: st.floats(allow_nan=False, allow_infinity=False),
+    float: st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0),  # no length of time is minus nought
     Fraction: st.fractions(),
     type(None): st.none(),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.hostile.behaviours import Behind, End, HearsFirst, answer, by_hit, chunked, head, part, says
 from tests.hostile.staging import FOREIGN, FRONT, WHOLE, Attack
 from tests.servers import NoRanges, Ranges, Status
@@ -234,4 +236,6 @@ STATUSES: tuple[Attack, ...] = (
     Attack("no-ranges-at-all", NoRanges(), "warn delivery-no-ranges delivery-size-unproven", budget=WHOLE),
 )
 
-ATTACKS = (*OTHER_LANGUAGES, *STATUS_LINES, *HEADERS, *BODIES, *SMUGGLING, *STATUSES)
+#: What comes after the next question is an answer to it, as far as any client can tell: so they rest before it.
+_PATIENT = tuple(replace(attack, rest=0.1) for attack in SMUGGLING)
+ATTACKS = (*OTHER_LANGUAGES, *STATUS_LINES, *HEADERS, *BODIES, *_PATIENT, *STATUSES)

@@ -90,6 +90,8 @@ class Attack:
     """Fields of `Bounds` that differ; with none, a check that is to end by its deadline gets a short one."""
     within: float | None = None
     """Seconds, where it must end long before its deadline."""
+    rest: float = 0.0
+    """Seconds until the next medium is asked for: what the server sends meanwhile, it sends unasked."""
 
     @property
     def reads(self) -> bool:
@@ -168,6 +170,7 @@ class Stage:
             report = await self._check(inspector, url)
             ended.seconds = time.monotonic() - started
             self._judge(ended, report)
+            await asyncio.sleep(attack.rest)
             after = _video(await self._check(inspector, f"{good}/victim.mp4"))
             ended.expect(after == _truth(), f"the next medium was read as {after}")
         left = asyncio.all_tasks() - {asyncio.current_task()}
