@@ -39,6 +39,8 @@ def clean(text: str, longest: int | None = LONGEST) -> str:
 
 def clean_lines(text: str) -> str:
     """The same for our own text of several lines: the line breaks stay, nothing is cut."""
+    if text.isascii() and text.isprintable():  # one line
+        return text
     return "\n".join(clean(line, None) for line in text.split("\n"))
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import types
 from enum import Enum
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from preflight.deliver.url import redact
@@ -124,6 +124,7 @@ def _enum(declared: type[Enum]) -> _Coder:
     return _Coder(lambda member: member.value, read)
 
 
+@lru_cache(1024)  # the same few come again and again, within one medium and in all of a collection
 def _fraction(value: object) -> Fraction:
     above, _, below = value.partition("/") if isinstance(value, str) else ("", "", "")
     try:
@@ -144,6 +145,8 @@ def _many(one: _Coder) -> _Coder:
 def _choice(declared: tuple[Any, ...]) -> _Coder:
     """Of several classes, the one that the value names; of one type or None, the type."""
     if len(declared) == 1:
+        if declared[0] in _PLAIN:
+            return _plain(_PLAIN[declared[0]] | {types.NoneType})
         one = _coder(declared[0])
         return _Coder(
             lambda value: None if value is None else one.encode(value),
@@ -173,15 +176,17 @@ def _record(declared: type) -> _Coder:
     fields = []
     for field in dataclasses.fields(declared):
         coder = _shown if (declared, field.name) in _URLS else _coder(hints[field.name])
-        fields.append((field.name, field.default, coder))
-    decoders = {name: coder.decode for name, _, coder in fields}
+        # None is None alone, and what has to be given is no default: most fields need no comparison of values.
+        is_compared = field.default not in (None, dataclasses.MISSING)
+        fields.append((field.name, field.default, is_compared, coder))
+    decoders = {name: coder.decode for name, _, _, coder in fields}
 
     def write(value: object) -> dict[str, Any]:
         written = {}
-        for name, default, coder in fields:
+        for name, default, is_compared, coder in fields:
             inside = getattr(value, name)
-            if inside is not default and inside != default:
-                written[name] = coder.encode(inside)
+            if inside is not default and not (is_compared and inside == default):
+                written[name] = inside if coder.encode is _same else coder.encode(inside)
         return written
 
     def read(written: object) -> object:

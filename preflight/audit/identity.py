@@ -17,7 +17,7 @@ from urllib.parse import unquote, unquote_plus
 
 from preflight.deliver import ends
 from preflight.deliver.ends import Link
-from preflight.deliver.presigned import SCHEMES
+from preflight.deliver.presigned import fitting
 from preflight.deliver.url import cut, host_of, port_of
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def _signature(host: str, parts: UrlParts) -> frozenset[str]:
     path_names_it = _MEDIA_FILE.fullmatch(link.path[link.path.rfind(".") :]) is not None
     names = {name for name in link.parameters if _OF_A_SIGNER.fullmatch(name)}
     ending = False
-    for scheme in SCHEMES:
-        if (scheme.confidence == "high" or path_names_it) and scheme.fits(link) and scheme.read(link):
+    for scheme in fitting(link):
+        if (scheme.confidence == "high" or path_names_it) and scheme.read(link):
             names.update(scheme.needs.replace("|", " ").split(), _BESIDE.get(scheme.name, "").split())
             ending = True
     if path_names_it and (ending or ends.by_name(link)):

@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 Confidence = Literal["high", "medium", "low"]
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
+class Expiry(NamedTuple):
     """The end of a link, as far as its text tells. Instants are aware and UTC."""
 
     instant: datetime | None = None
@@ -61,6 +61,8 @@ Reader = Callable[[Link], Expiry | None]
 _CREATION = datetime(2000, 1, 1, tzinfo=UTC)
 _UTC8 = timezone(timedelta(hours=8))
 _MD5 = r"[0-9a-fA-F]{32}"
+_PATH_B = re.compile(rf"/([0-9]{{12}})/{_MD5}/.")
+_PATH_C = re.compile(rf"/{_MD5}/([0-9a-fA-F]{{8}})/.")
 
 
 def _from_epoch(seconds: float) -> datetime | None:
@@ -86,6 +88,7 @@ def hexadecimal(text: str) -> datetime | None:
     return _from_epoch(int(text, 16)) if re.fullmatch(r"[0-9a-fA-F]{8}", text) else None
 
 
+@lru_cache(1024)  # many links are signed within a second
 def _compact(text: str) -> datetime | None:
     return _parsed(text, "%Y%m%dT%H%M%SZ") if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text, re.IGNORECASE) else None
 
@@ -204,13 +207,13 @@ def signing_time(name: str) -> Reader:
 
 def cdn_path_b(link: Link) -> Expiry | None:
     """`/<signing time in China's zone>/<md5>/…`."""
-    match = re.match(rf"/([0-9]{{12}})/{_MD5}/.", link.path)
+    match = _PATH_B.match(link.path)
     return _signed(_parsed(match[1], "%Y%m%d%H%M", _UTC8)) if match else None
 
 
 def cdn_path_c(link: Link) -> Expiry | None:
     """`/<md5>/<signing time in hexadecimal>/…`."""
-    match = re.match(rf"/{_MD5}/([0-9a-fA-F]{{8}})/.", link.path)
+    match = _PATH_C.match(link.path)
     return _signed(hexadecimal(match[1])) if match else None
 
 
@@ -253,10 +256,13 @@ def baidu_pan(link: Link) -> Expiry | None:
     return _end(_after(decimal(link["time"]), str(int(hours[1]) * 3600))) if hours else None
 
 
+_TOKEN = re.compile(r"eyJ[\w-]*\.([\w-]+)\.[\w-]*", re.ASCII)
+
+
 def jwt(link: Link) -> Expiry | None:
     """A JSON Web Token, in a parameter or in the path (RFC 7519, section 4.1); its signature is not checked."""
     for text in (*link.parameters.values(), *link.path.split("/")):
-        match = re.fullmatch(r"eyJ[\w-]*\.([\w-]+)\.[\w-]*", text, re.ASCII)
+        match = _TOKEN.fullmatch(text) if text.startswith("eyJ") else None
         claims = _base64_json(match[1].translate(str.maketrans("-_", "+/"))) if match else None
         if isinstance(claims, dict) and (end := _numeric_date(claims.get("exp"))):
             return _end(end, _numeric_date(claims.get("nbf")))
@@ -297,6 +303,8 @@ def by_name(link: Link) -> Expiry | None:
 
 
 def _some_instant(text: str, now: datetime) -> datetime | None:
+    if not text:
+        return None
     instant = decimal(text) or milliseconds(text) or hexadecimal(text) or _iso(text)
     near = instant and now - timedelta(days=5 * 365) <= instant <= now + timedelta(days=10 * 365)
     return instant if near else None

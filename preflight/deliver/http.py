@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
@@ -27,10 +27,7 @@ from preflight.log import log
 from preflight.redaction import hide
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from preflight.deliver.library import httpx
-    from preflight.deliver.transport import Session
+    from preflight.deliver.transport import Answer, Session
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: What headers of all answers, and bytes that are on the way when we hang up, may come to beside the bodies.
@@ -61,7 +58,7 @@ class HttpSource(Source):
         self.etag: str | None = None
         self._size_proof: Literal["content-range", "content-length", "read"] | None = None
         self._ranges: bool | None = None
-        self._body: _Body | None = None
+        self._body: Answer | None = None
         self._bet: tuple[HttpSource, asyncio.Task[None]] | None = None
 
     async def fetch(self, spans: tuple[Span, ...]) -> None:
@@ -171,35 +168,35 @@ class HttpSource(Source):
         asked = {"Range": f"bytes={span.start}-{(span.stop or 0) - 1}"}
         if self._ranges and (etag := headers.strong_etag(self.etag)):
             asked["If-Range"] = etag
-        response = await self._open(asked)
-        if response.status_code not in {206, 416}:
+        answer = await self._open(asked)
+        if answer.status not in {206, 416}:
             self._ranges = False
-            await self._begin(response)
+            await self._begin(answer)
             return
         try:
-            part = headers.content_range(response.headers.get("content-range"))
-            if response.status_code == 206 and part is not None and _begins(part.span, span):
-                self._describe(response, part.total, "content-range")
+            part = headers.content_range(answer.header(b"content-range"))
+            if answer.status == 206 and part is not None and _begins(part.span, span):
+                self._describe(answer, part.total, "content-range")
                 self._ranges = True
-                await self._take(response, part.span or span)
-            elif response.status_code == 416 and part is not None and part.span is None and _beyond(span, part.total):
+                await self._take(answer, part.span or span)
+            elif answer.status == 416 and part is not None and part.span is None and _beyond(span, part.total):
                 self._establish(part.total, "content-range")
                 self._ranges = True
-                await self._dismiss(response)
+                await self._dismiss(answer)
             else:
                 self._ranges = False  # it labels its ranges wrongly: the next request asks for none
         finally:
-            await response.aclose()
+            await answer.aclose()
 
     async def _suffix(self, size: int) -> None:
         """Bring the last `size` bytes, if the server knows such ranges."""
         METER.set(self.meter)  # this task is the bet's alone
-        response = await self._open({"Range": f"bytes=-{size}"})
-        async with contextlib.aclosing(response):
-            part = headers.content_range(response.headers.get("content-range"))
-            if response.status_code == 206 and part is not None and part.span is not None:
-                self._describe(response, part.total, "content-range")
-                await self._take(response, part.span)
+        answer = await self._open({"Range": f"bytes=-{size}"})
+        async with contextlib.aclosing(answer):
+            part = headers.content_range(answer.header(b"content-range"))
+            if answer.status == 206 and part is not None and part.span is not None:
+                self._describe(answer, part.total, "content-range")
+                await self._take(answer, part.span)
 
     def _bounded(self, span: Span) -> Span:
         """Cut a span whose end is not known yet to what the budget leaves; refuse one that is known to exceed it."""
@@ -213,16 +210,15 @@ class HttpSource(Source):
             )
         return Span(span.start, stop)
 
-    async def _take(self, response: httpx.Response, part: Span) -> None:
+    async def _take(self, answer: Answer, part: Span) -> None:
         """Read a range's body into the map, and not a byte beyond what its label says."""
         position, stop = part.start, part.stop or 0
-        length = _announced(response)
-        async with contextlib.aclosing(_Body(response)) as body:
-            while position < stop and (chunk := await self._read(body)):
-                self.data.add(position, chunk[: stop - position])
-                position += len(chunk)
-            if position == stop and length == stop - part.start:
-                await self._read(body)  # meet the end of the message, so that the connection can serve again
+        length = _announced(answer)
+        while position < stop and (chunk := await self._read(answer)):
+            self.data.add(position, chunk[: stop - position])
+            position += len(chunk)
+        if position == stop and length == stop - part.start:
+            await self._read(answer)  # meet the end of the message, so that the connection can serve again
         if position < stop:
             raise Undelivered(
                 Failure(
@@ -246,14 +242,14 @@ class HttpSource(Source):
             await self.aclose()
             raise
 
-    async def _restart(self) -> _Body:
-        response = await self._open({})
-        if response.status_code == 206:
-            await response.aclose()
+    async def _restart(self) -> Answer:
+        answer = await self._open({})
+        if answer.status == 206:
+            await answer.aclose()
             raise Undelivered(Failure(Cause.BAD_HTTP, "the server sends a part of the file when asked for all of it"))
-        return await self._begin(response)
+        return await self._begin(answer)
 
-    async def _read_on(self, body: _Body) -> bytes:
+    async def _read_on(self, body: Answer) -> bytes:
         if self._received >= self._bounds.max_bytes:
             raise Undelivered(
                 Failure(
@@ -264,33 +260,30 @@ class HttpSource(Source):
             )
         return await self._read(body)
 
-    async def _begin(self, response: httpx.Response) -> _Body:
+    async def _begin(self, answer: Answer) -> Answer:
         """Keep an answer with the whole file as the stream to read from."""
-        self._body = body = _Body(response)
+        self._body = answer
         try:
-            length = _announced(response)
-            self._describe(response, length, "content-length")
+            self._describe(answer, _announced(answer), "content-length")
         except Undelivered:
             await self.aclose()
             raise
-        return body
+        return answer
 
     # -------------------------------------------------------------------------------------- what an answer says
 
-    def _describe(
-        self, response: httpx.Response, total: int | None, proof: Literal["content-range", "content-length"]
-    ) -> None:
+    def _describe(self, answer: Answer, total: int | None, proof: Literal["content-range", "content-length"]) -> None:
         """Keep what an answer says about the file; a second answer must say the same."""
-        if coding := headers.foreign_coding(response.headers.get("content-encoding")):
+        if coding := headers.foreign_coding(answer.header(b"content-encoding")):
             told = self._unechoed(coding)
             raise Undelivered(
                 Failure(Cause.BAD_HTTP, f"the server encodes the file ({told}) although it was asked not to")
             )
-        etag = response.headers.get("etag")
+        etag = answer.header(b"etag")
         if None not in (etag, self.etag) and etag != self.etag:
             raise Undelivered(Failure(Cause.INCONSISTENT, "the file changed on the server between two answers"))
         self.etag = self.etag or etag
-        self._media_type = headers.media_type(response.headers.get("content-type"))
+        self._media_type = headers.media_type(answer.header(b"content-type"))
         self._establish(total, proof)
 
     def _unechoed(self, text: str | None) -> str | None:
@@ -310,27 +303,27 @@ class HttpSource(Source):
 
     # ---------------------------------------------------------------------------------------- requests and hops
 
-    async def _open(self, asked: dict[str, str]) -> httpx.Response:
+    async def _open(self, asked: dict[str, str]) -> Answer:
         """Request the medium, over all redirects; returns an answer with a body, or the 416 of a range."""
         while True:
-            response = await self._send(asked)
-            status = response.status_code
+            answer = await self._send(asked)
+            status = answer.status
             if status in _REDIRECTS:
-                location = response.headers.get("location")
-                await self._dismiss(response)
+                location = answer.header(b"location")
+                await self._dismiss(answer)
                 self._redirect(status, location)
                 if self._turn is not None:
                     await self._turn.move(host_of(self._url) or "")
                 continue
             self._status = status
-            pause = headers.retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+            pause = headers.retry_after(answer.header(b"retry-after"), datetime.now(UTC))
             failure = None if status == 416 and "Range" in asked else status_failure(status, pause)
             if failure is not None:
-                await self._dismiss(response)
+                await self._dismiss(answer)
                 raise Undelivered(failure)
-            return response
+            return answer
 
-    async def _send(self, asked: dict[str, str]) -> httpx.Response:
+    async def _send(self, asked: dict[str, str]) -> Answer:
         if (fault := url_fault(self._url)) is not None:
             self.meter.private |= self._bounds.allow_private and names_private_address(self._url)
             raise Undelivered(
@@ -343,13 +336,13 @@ class HttpSource(Source):
         self.meter.ask()
         log("request", url=self._url, range=asked.get("Range"))
         try:
-            response = await self._session.get(self._url, asked)
+            answer = await self._session.get(self._url, asked)
         except Exception as error:  # a server can make the library raise anything
             raise self._failed(error) from error
-        log("answer", url=self._url, status=response.status_code, bytes_received=self.meter.bytes_received)
-        return response
+        log("answer", url=self._url, status=answer.status, bytes_received=self.meter.bytes_received)
+        return answer
 
-    async def _read(self, body: _Body) -> bytes:
+    async def _read(self, body: Answer) -> bytes:
         """Read the next piece of a body; empty at its end."""
         try:
             chunk = await body.read()
@@ -363,14 +356,14 @@ class HttpSource(Source):
         log("failure", url=self._url, cause=failure.cause.value, detail=failure.detail, error=type(error).__name__)
         return Undelivered(failure)
 
-    async def _dismiss(self, response: httpx.Response) -> None:
+    async def _dismiss(self, answer: Answer) -> None:
         """Be done with an answer; a short body is read, so that the connection can serve the next request."""
-        length = _announced(response)
-        async with contextlib.aclosing(_Body(response)) as body:
+        length = _announced(answer)
+        async with contextlib.aclosing(answer):
             if length is not None and length <= _SMALL_BYTES:
                 with contextlib.suppress(Undelivered, TimeoutError):
                     async with asyncio.timeout(_SMALL_SECONDS):
-                        while await self._read(body):
+                        while await self._read(answer):
                             pass
 
     def _redirect(self, status: int, location: str | None) -> None:
@@ -395,34 +388,11 @@ class HttpSource(Source):
         log("redirect", url=self._hops[-1].url, status=status, target=self._url)
 
 
-class _Body:
-    """The body of one answer, read piece by piece; `position` is how far."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.position = 0
-        self._response = response
-        self._chunks: AsyncGenerator[bytes] | None = None
-
-    async def read(self) -> bytes:
-        """Return the next piece as it came from the wire; empty at the end."""
-        if self._chunks is None:
-            self._chunks = cast("AsyncGenerator[bytes]", self._response.aiter_raw())
-        chunk = await anext(self._chunks, b"")
-        self.position += len(chunk)
-        return chunk
-
-    async def aclose(self) -> None:
-        """Close the answer, wherever it stands."""
-        if self._chunks is not None:
-            await self._chunks.aclose()
-        await self._response.aclose()
-
-
-def _announced(response: httpx.Response) -> int | None:
+def _announced(answer: Answer) -> int | None:
     """The body's length, where the header says it; beside a transfer coding it says nothing (RFC 9112, 6.3)."""
-    if "transfer-encoding" in response.headers:
+    if answer.header(b"transfer-encoding") is not None:
         return None
-    return headers.content_length(response.headers.get("content-length"))
+    return headers.content_length(answer.header(b"content-length"))
 
 
 def _begins(part: Span | None, asked: Span) -> bool:

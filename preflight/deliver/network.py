@@ -11,12 +11,9 @@ import contextlib
 import socket
 import ssl
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from preflight.deliver.library import httpcore
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 async def connect(address: str, port: int, timeout: float | None) -> SocketStream:
@@ -30,8 +27,9 @@ async def connect(address: str, port: int, timeout: float | None) -> SocketStrea
     try:
         plain.setblocking(False)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        async with _limited(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
-            await asyncio.get_running_loop().sock_connect(plain, (address, port))
+        with _CONNECTING:
+            async with asyncio.timeout(timeout):
+                await asyncio.get_running_loop().sock_connect(plain, (address, port))
     except BaseException:
         plain.close()
         raise
@@ -59,29 +57,32 @@ class SocketStream(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """The next bytes; none at the end."""
         reader, _ = await self._open()
-        async with _limited(timeout, httpcore.ReadTimeout, httpcore.ReadError):
-            return await reader.read(max_bytes)
+        with _READING:
+            async with asyncio.timeout(timeout):
+                return await reader.read(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it."""
         if buffer:
             _, writer = await self._open()
-            async with _limited(timeout, httpcore.WriteTimeout, httpcore.WriteError):
-                writer.write(buffer)
-                await writer.drain()
+            with _WRITING:
+                async with asyncio.timeout(timeout):
+                    writer.write(buffer)
+                    await writer.drain()
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> SocketStream:
         """The same socket behind TLS."""
         try:
-            async with _limited(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
-                if self._streams is not None:  # a proxy's tunnel: something has been said already
-                    await self._streams[1].start_tls(ssl_context, server_hostname=server_hostname)
-                    return self
-                streams = await asyncio.open_connection(
-                    sock=self._socket, ssl=ssl_context, server_hostname=server_hostname
-                )
+            with _CONNECTING:
+                async with asyncio.timeout(timeout):
+                    if self._streams is not None:  # a proxy's tunnel: something has been said already
+                        await self._streams[1].start_tls(ssl_context, server_hostname=server_hostname)
+                        return self
+                    streams = await asyncio.open_connection(
+                        sock=self._socket, ssl=ssl_context, server_hostname=server_hostname
+                    )
         except BaseException:
             self._socket.close()
             raise
@@ -137,12 +138,22 @@ def is_own_address(address: str) -> bool:
         return ip_address(asked.getsockname()[0]) == ip_address(address)
 
 
-@contextlib.asynccontextmanager
-async def _limited(seconds: float | None, late: type[Exception], failed: type[Exception]) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise late from error
-    except (OSError, ssl.SSLError) as error:
-        raise failed from error
+class _Named:
+    """What goes wrong inside, by the library's names: late, or failed."""
+
+    def __init__(self, late: type[Exception], failed: type[Exception]) -> None:
+        self._late, self._failed = late, failed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, TimeoutError):
+            raise self._late from error
+        if isinstance(error, OSError):  # those of TLS are some
+            raise self._failed from error
+
+
+_CONNECTING = _Named(httpcore.ConnectTimeout, httpcore.ConnectError)
+_READING = _Named(httpcore.ReadTimeout, httpcore.ReadError)
+_WRITING = _Named(httpcore.WriteTimeout, httpcore.WriteError)

@@ -10,9 +10,9 @@ parameter that looks like an end. Only what is high may ever be called expired.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
 from preflight.deliver import ends
@@ -31,19 +31,6 @@ class Scheme:
     read: Reader
     hosts: str = ""
     """A regular expression for the whole host; empty: any."""
-
-    def fits(self, link: Link) -> bool:
-        """Tell whether the link has this scheme's marks."""
-        needs, hosts = _marks(self.needs, self.hosts)
-        for either in needs:
-            if either.isdisjoint(link.parameters):
-                return False
-        return hosts is None or hosts.fullmatch(link.host) is not None
-
-
-@cache  # asked of every scheme for every link
-def _marks(needs: str, hosts: str) -> tuple[tuple[frozenset[str], ...], re.Pattern[str] | None]:
-    return tuple(frozenset(either.split("|")) for either in needs.split()), re.compile(hosts) if hosts else None
 
 
 SCHEMES: tuple[Scheme, ...] = (
@@ -134,8 +121,6 @@ SCHEMES: tuple[Scheme, ...] = (
     ),
     Scheme("Replicate output", "low", "", ends.unknown(timedelta(hours=1)), r"(?:.*\.)?replicate\.delivery"),
 )
-#: All that can fit a link that has none, which most links are.
-_WITHOUT_PARAMETERS = tuple(scheme for scheme in SCHEMES if not scheme.needs)
 _RANK: dict[Confidence, int] = {"high": 0, "medium": 1, "low": 2}
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _SESSION_TOKENS = re.compile(r"(?:x-[a-z]+-)?security-token")
@@ -152,27 +137,54 @@ def expiry(url: str, now: datetime) -> Expiry | None:
     if link is None:
         return None
     readings = [
-        replace(found, scheme=scheme.name, confidence=scheme.confidence)
-        for scheme in (SCHEMES if link.parameters else _WITHOUT_PARAMETERS)
-        if scheme.fits(link) and (found := scheme.read(link))
+        found._replace(scheme=scheme.name, confidence=scheme.confidence)
+        for scheme in fitting(link)
+        if (found := scheme.read(link))
     ]
-    if not readings and (found := ends.by_name(link)):
-        readings = [replace(found, scheme="unknown signature")]
+    if not readings and link.parameters and (found := ends.by_name(link)):
+        readings = [found._replace(scheme="unknown signature")]
     best = min(
         readings, key=lambda item: (item.instant is None, _RANK[item.confidence], item.instant or _NEVER), default=None
     )
-    session = any(map(_SESSION_TOKENS.fullmatch, link.parameters))
-    return replace(best, may_die_earlier=session and not best.unending) if best else None
+    if best and not best.unending and any(map(_SESSION_TOKENS.fullmatch, link.parameters)):
+        return best._replace(may_die_earlier=True)
+    return best
+
+
+def fitting(link: Link) -> tuple[Scheme, ...]:
+    """The schemes whose marks the link has."""
+    return _fitting(link.host, frozenset(link.parameters))
+
+
+@lru_cache(1024)  # the links of a table are of few hosts and forms
+def _fitting(host: str, names: frozenset[str]) -> tuple[Scheme, ...]:
+    return tuple(
+        scheme
+        for scheme in SCHEMES
+        if all(not names.isdisjoint(either.split("|")) for either in scheme.needs.split())
+        and (not scheme.hosts or re.fullmatch(scheme.hosts, host))
+    )
 
 
 def _taken_apart(url: str, now: datetime) -> Link | None:
     if len(url) > LONGEST_URL or (host := host_of(url)) is None:
         return None
     parts = cut(url)
-    values: dict[str, set[str]] = {}
-    for field in (parts.query or "").split("&"):
+    values: dict[str, str] = {}
+    twice = set()
+    for field in parts.query.split("&") if parts.query else ():
         name, equals, value = field.partition("=")
-        if equals:
-            values.setdefault(unquote_plus(name, errors="replace").lower(), set()).add(unquote(value, errors="replace"))
-    single = {name: next(iter(given)) for name, given in values.items() if len(given) == 1}
-    return Link(host, unquote(parts.path, errors="replace"), single, now)
+        if equals and values.setdefault(name := _name(name), value := _decoded(value)) != value:
+            twice.add(name)
+    for name in twice:
+        del values[name]
+    return Link(host, _decoded(parts.path), values, now)
+
+
+def _decoded(text: str) -> str:
+    return unquote(text, errors="replace") if "%" in text else text
+
+
+@lru_cache(1024)
+def _name(text: str) -> str:
+    return unquote_plus(text, errors="replace").lower()

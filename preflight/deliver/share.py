@@ -64,6 +64,8 @@ def share_page(url: str) -> SharePage | None:
 
 
 def _known(address: str, host: str = "", *, storage: bool = False) -> SharePage | None:
+    if not _any().match(address):  # most links; what each of the entries would take one after the other
+        return None
     for entry in _entries():
         if (entry.page.kind == "storage") is storage and (match := entry.matches.match(address)):
             return replace(entry.page, direct=_direct(entry, match.groupdict(default="") | {"host": host}))
@@ -96,6 +98,12 @@ def _hole(hole: re.Match[str]) -> str:
     """`{id}` as <ID>; a query with a switch set as that switch beside what the link brings."""
     form = f"&{hole[2]}=1" if hole[2] in ("raw", "download") else ""
     return f"<{hole[1].upper()}>{form}"
+
+
+@cache
+def _any() -> re.Pattern[str]:
+    """What matches wherever an entry does."""
+    return re.compile("|".join(re.sub(r"\?P<\w+>", "?:", entry.matches.pattern) for entry in _entries()))
 
 
 @cache

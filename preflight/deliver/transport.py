@@ -7,15 +7,16 @@ redirect's target before anybody judged it, and logs whole URLs. What the provid
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from preflight import __version__
 from preflight.deliver.address import address_fault
 from preflight.deliver.backend import GuardedBackend, NotPublic
-from preflight.deliver.connection import Counted
+from preflight.deliver.exchange import KEEP_ALIVE, Direct, Proxied, Question
 from preflight.deliver.library import httpcore, httpx
 from preflight.deliver.meter import METER
 from preflight.deliver.resolver import Resolver
@@ -23,14 +24,22 @@ from preflight.deliver.url import host_of, literal_address
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from preflight.deliver.exchange import Exchange, Head
     from preflight.deliver.source import Bounds
 
-#: For how many seconds a connection serves again, and of how many origins connections are kept.
-_KEEP_ALIVE = 15.0
+#: Of how many origins connections are kept.
 _ORIGINS = 256
+
+#: URLs that the library would send as they stand: nothing to encode, to lower or to leave out. Most are.
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_HOST = rf"(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*|{_OCTET}(?:\.{_OCTET}){{3}}"
+_WORDS = r"[A-Za-z0-9._~!$&()*+,;=:@/-]"
+_TEXT = rf"{_WORDS}*+(?:%[0-9A-Fa-f]{{2}}{_WORDS}*+)*+"
+_PLAIN = re.compile(rf"(https?)://({_HOST})(?::([1-9][0-9]{{0,4}}))?(/{_TEXT}(?:\?{_TEXT})?)")
+_PORTS = {"http": 80, "https": 443}
 
 
 class Session:
@@ -47,31 +56,32 @@ class Session:
         _keep_logs_quiet()
         private = bounds.allow_private
         backend = GuardedBackend(resolver or Resolver(), allow_private=private, is_proxy=proxy is not None)
-        timeout = httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds)
-        self._transport = _Transport(backend, authorities, proxy)
+        self._connections = _Connections(backend, authorities, proxy)
         self._allow_private = private
         self._has_proxy = proxy is not None
-        self._extensions = {"timeout": timeout.as_dict()}
-        self._headers = {
-            "User-Agent": f"preflight/{__version__}",
-            "Accept": "*/*",
-            "Accept-Encoding": "identity",  # in a compressed answer the positions of bytes would mean nothing
-        }
+        self._timeouts = bounds.connect_seconds, bounds.read_seconds
+        self._headers = (
+            (b"User-Agent", f"preflight/{__version__}".encode()),
+            (b"Accept", b"*/*"),
+            (b"Accept-Encoding", b"identity"),  # in a compressed answer the positions of bytes would mean nothing
+        )
 
-    async def get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        """Send one GET; the body waits on the wire until it is read, and the caller closes the response.
+    async def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Send one GET; the body waits on the wire until it is read, and the caller closes the answer.
 
         Raises:
             Exception: whatever the library, the system or a hostile server makes it raise; see `failure.py`.
         """
         if self._has_proxy:  # a name is the proxy's to judge; an address is ours to refuse, whoever connects to it
             _judge_literal(url, allow_private=self._allow_private)
-        request = httpx.Request("GET", url, headers={**self._headers, **headers}, extensions=self._extensions)
-        return await self._transport.handle_async_request(request)
+        target, host = target_of(url)
+        more = ((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
+        told = [(b"Host", host), *self._headers, *more]
+        return await self._connections.ask(Question(target, told, *self._timeouts))
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        await self._connections.aclose()
 
 
 def _judge_literal(url: str, *, allow_private: bool) -> None:
@@ -81,19 +91,74 @@ def _judge_literal(url: str, *, allow_private: bool) -> None:
         raise NotPublic(host, str(address), fault)
 
 
+def target_of(url: str) -> tuple[httpcore.URL, bytes]:
+    """What is asked, as the library needs it, and whom: the Host header."""
+    plain = None if "/." in url else _PLAIN.fullmatch(url)
+    if plain is None:
+        parsed = httpx.URL(url)
+        target = httpcore.URL(scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path)
+        return target, parsed.netloc
+    scheme, host, port, path = plain[1], plain[2], plain[3], plain[4]
+    number = None if port is None or int(port) == _PORTS[scheme] else int(port)
+    target = httpcore.URL(scheme=scheme.encode(), host=host.encode(), port=number, target=path.encode())
+    return target, (host if number is None else f"{host}:{number}").encode()
+
+
 @dataclass(slots=True)
 class _Place:
     """Room for one connection; who takes it says so."""
 
-    connection: httpcore.AsyncConnectionInterface
+    exchange: Exchange
     is_busy: bool = False
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    """The library's connections over our backend, by public interfaces only.
+class Answer:
+    """One answer: its head is here, its body waits on the wire. `position` is how much of the body was read."""
 
-    Which one serves next is decided here: the library's pool looks at each of its connections several times a request.
-    """
+    __slots__ = ("_headers", "_place", "position", "status")
+
+    def __init__(self, head: Head, place: _Place) -> None:
+        self.status = head.status
+        self.position = 0
+        self._place: _Place | None = place
+        self._headers: dict[bytes, bytes] = {}
+        for name, value in head.headers:
+            known = self._headers.get(name := name.lower())
+            self._headers[name] = value if known is None else known + b", " + value
+
+    def header(self, name: bytes) -> str | None:
+        """A header by its name in lower case; one that comes several times is a list."""
+        value = self._headers.get(name)
+        if value is None:
+            return None
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.decode("latin-1")
+
+    async def read(self) -> bytes:
+        """Return the next piece of the body as it came from the wire; empty at the end."""
+        if self._place is None:
+            return b""
+        piece = await self._place.exchange.read()
+        self.position += len(piece)
+        if not piece:
+            await self.aclose()
+        return piece
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        place, self._place = self._place, None
+        if place is None:
+            return
+        try:
+            await place.exchange.finish(self.position)
+        finally:
+            place.is_busy = False
+
+
+class _Connections:
+    """The connections over our backend, and which of them serves next."""
 
     def __init__(self, backend: GuardedBackend, authorities: Path | None, proxy: str | None) -> None:
         self._backend = backend
@@ -102,37 +167,20 @@ class _Transport(httpx.AsyncBaseTransport):
         self._pools: dict[bytes, httpcore.AsyncConnectionPool] = {}
         self._origins: OrderedDict[tuple[bytes, bytes, int], list[_Place]] = OrderedDict()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; exceptions of the library pass as they are."""
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        asked = httpcore.Request(
-            method=request.method,
-            url=url,
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
+    async def ask(self, question: Question) -> Answer:
+        """Ask; exceptions of the library pass as they are."""
+        origin = question.url.origin
         while True:
-            place = await self._place(url.origin)
+            place = await self._place(origin)
             try:
-                response = await place.connection.handle_async_request(asked)
+                head = await place.exchange.ask(question)
             except httpcore.ConnectionNotAvailable:  # it is closed by now
                 place.is_busy = False
             except BaseException:
                 place.is_busy = False
                 raise
             else:
-                return httpx.Response(
-                    response.status,
-                    headers=response.headers,
-                    stream=_Body(response, place),
-                    extensions=response.extensions,
-                )
+                return Answer(head, place)
 
     async def _place(self, origin: httpcore.Origin) -> _Place:
         """A place of one's own, the one that was opened first and so is warmest."""
@@ -144,44 +192,43 @@ class _Transport(httpx.AsyncBaseTransport):
         places = self._origins[name]
         place = next((place for place in places if not place.is_busy), None)
         if place is None:
-            place = _Place(self._pool(origin.scheme).create_connection(origin), is_busy=True)
+            place = _Place(self._exchange(origin), is_busy=True)
             places.append(place)
             return place
         place.is_busy = True
-        old = place.connection
-        if not old.is_available() or old.has_expired():
-            place.connection = self._pool(origin.scheme).create_connection(origin)
+        old = place.exchange
+        if not old.can_serve():
+            place.exchange = self._exchange(origin)
             await old.aclose()
         return place
 
     async def _make_room(self) -> None:
         while len(self._origins) >= _ORIGINS and (idle := self._longest_idle()):
             for place in self._origins.pop(idle):
-                await place.connection.aclose()
+                await place.exchange.aclose()
 
     def _longest_idle(self) -> tuple[bytes, bytes, int] | None:
         return next((name for name, places in self._origins.items() if not any(p.is_busy for p in places)), None)
 
-    def _pool(self, scheme: bytes) -> httpcore.AsyncConnectionPool:
-        """What makes connections of a scheme, and keeps none."""
-        if scheme not in self._pools:
-            options: dict[str, Any] = {
-                "ssl_context": _trust(self._authorities) if scheme == b"https" else None,
-                "keepalive_expiry": _KEEP_ALIVE,
-                "network_backend": self._backend,
-            }
-            if self._proxy is None:
-                self._pools[scheme] = httpcore.AsyncConnectionPool(**options)
-            else:
-                url, auth = str(self._proxy.url), self._proxy.raw_auth
-                self._pools[scheme] = httpcore.AsyncHTTPProxy(proxy_url=url, proxy_auth=auth, **options)
-        return self._pools[scheme]
+    def _exchange(self, origin: httpcore.Origin) -> Exchange:
+        trust = _trust(self._authorities) if origin.scheme == b"https" else None
+        if self._proxy is None:
+            return Direct(origin, self._backend, trust)
+        if origin.scheme not in self._pools:  # what makes connections through the proxy, and keeps none
+            self._pools[origin.scheme] = httpcore.AsyncHTTPProxy(
+                proxy_url=str(self._proxy.url),
+                proxy_auth=self._proxy.raw_auth,
+                ssl_context=trust,
+                keepalive_expiry=KEEP_ALIVE,
+                network_backend=self._backend,
+            )
+        return Proxied(self._pools[origin.scheme].create_connection(origin))
 
     async def aclose(self) -> None:
         """Close every connection."""
         for places in self._origins.values():
             for place in places:
-                await place.connection.aclose()
+                await place.exchange.aclose()
 
 
 @cache
@@ -190,33 +237,8 @@ def _trust(authorities: Path | None) -> ssl.SSLContext:
     context = httpx.create_ssl_context(trust_env=False)
     if authorities is not None:
         context.load_verify_locations(authorities)
+    context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of the pool's answer in the form that a client reads; counted, so that the connection can be settled."""
-
-    def __init__(self, response: httpcore.Response, place: _Place) -> None:
-        self._response = response
-        self._place: _Place | None = place
-        self._bytes = 0
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._response.aiter_stream():
-            self._bytes += len(chunk)
-            yield chunk
-
-    async def aclose(self) -> None:
-        """Give the connection back, or close it when the body was not read to its end."""
-        connection = self._response.extensions.get("network_stream")
-        if isinstance(connection, Counted):
-            connection.settle(self._bytes)
-        try:
-            await self._response.aclose()
-        finally:
-            if self._place is not None:
-                self._place.is_busy = False
-                self._place = None
 
 
 class _NotOurs(logging.Filter):

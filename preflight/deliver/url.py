@@ -16,14 +16,14 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from preflight.deliver.address import address_fault
 
 LONGEST_URL = 8192
 #: A URL is looked at from many sides within one check: so many of the last ones are remembered.
-_RECENT = 256
+_RECENT = 8192
 #: What stands for a removed part.
 GONE = "…"
 
@@ -38,8 +38,7 @@ class UrlFault:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class UrlParts:
+class UrlParts(NamedTuple):
     """A URL cut at its delimiters (RFC 3986, appendix B), nothing decoded and nothing repaired."""
 
     scheme: str
@@ -76,6 +75,7 @@ def is_url(reference: str) -> bool:
     return _MEANT_AS_URL.match(reference) is not None
 
 
+@lru_cache(_RECENT)
 def cut(url: str) -> UrlParts:
     """Cut any text at its delimiters."""
     match = _CUT.fullmatch(url)
@@ -183,6 +183,7 @@ def _split_port(authority: str) -> tuple[str, str | None]:
     return authority[: bracket + 1] + host, port if colon else None
 
 
+@lru_cache(_RECENT)
 def _host_fault(host: str) -> UrlFault | None:
     if host.startswith("["):
         return None if _is_ipv6(host) else UrlFault("host", "has brackets around something that is no IPv6 address")
@@ -212,6 +213,7 @@ def _is_ipv6(host: str) -> bool:
         return False
 
 
+@lru_cache(_RECENT)
 def _ascii_host(host: str) -> str | None:
     """Write the host in A-labels, lower case, without the final dot; None: not a name of IDNA 2008."""
     name = host.lower().translate(_IDEOGRAPHIC_DOTS).removesuffix(".")

@@ -92,12 +92,13 @@ class _Redactor:
             given |= {medium.delivery.reference, medium.delivery.final_url or ""}
             given |= {hop.url for hop in medium.delivery.hops}
         # Longest first: one may begin with another.
-        self._known = {url: _url(url) for url in sorted(given - {""}, key=lambda url: (-len(url), url))}
+        harmless = {url: _url(url) for url in sorted(given - {""}, key=lambda url: (-len(url), url))}
+        self._known = {url: shown for url, shown in harmless.items() if url != shown}
 
     def known(self, text: str) -> str:
         """Replace the references of this case, wherever they stand; other URLs (documentation) stay."""
         for url, harmless in self._known.items():
-            text = text.replace(url, harmless) if url != harmless else text
+            text = text.replace(url, harmless)
         return clean_lines(text)
 
     def text(self, text: str) -> str:
