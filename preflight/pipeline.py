@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from preflight.estimate import estimate
+from preflight.inspection import Previews
 from preflight.log import log
 from preflight.report import build_report
 from preflight.request import read_request
@@ -15,7 +16,7 @@ from preflight.rules import judge
 from preflight.rules.model import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from preflight.facts import Kind, Medium
     from preflight.findings import Subject
@@ -24,13 +25,26 @@ if TYPE_CHECKING:
     from preflight.request import GenerationRequest, ReadRequest
     from preflight.settings import Settings
 
+T = TypeVar("T")
+
 
 async def run(payload: Mapping[str, object] | GenerationRequest, inspector: Inspector, settings: Settings) -> Report:
     """One request, end to end."""
     started = inspector.started()
     request = read_request(payload)
-    image, video = await _inspect_both(request, inspector)
+    image, video = await _each(request, inspector.inspect)
     return conclude(request, image, video, settings, started=started)
+
+
+async def run_illustrated(
+    payload: Mapping[str, object] | GenerationRequest, inspector: Inspector, settings: Settings
+) -> tuple[Report, Previews]:
+    """The same, and small pictures of the media; they decide nothing, and cost what `transfer` tells more."""
+    started = inspector.started()
+    request = read_request(payload)
+    image, video = await _each(request, inspector.illustrate)
+    report = conclude(request, image and image.medium, video and video.medium, settings, started=started)
+    return report, Previews(image and image.preview, video and video.preview)
 
 
 def conclude(
@@ -50,11 +64,11 @@ def conclude(
     return report
 
 
-async def _inspect_both(request: ReadRequest, inspector: Inspector) -> tuple[Medium | None, Medium | None]:
-    references: tuple[tuple[Kind, str | None], ...] = (("image", request.image_url), ("video", request.video_url))
+async def _each(
+    request: ReadRequest, look: Callable[[Kind, str], Coroutine[None, None, T]]
+) -> tuple[T | None, T | None]:
+    """What comes of looking at both media of a request, side by side."""
     async with asyncio.TaskGroup() as group:
-        image, video = (
-            group.create_task(inspector.inspect(kind, reference)) if reference else None
-            for kind, reference in references
-        )
+        image = group.create_task(look("image", request.image_url)) if request.image_url else None
+        video = group.create_task(look("video", request.video_url)) if request.video_url else None
     return image.result() if image else None, video.result() if video else None

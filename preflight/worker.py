@@ -1,6 +1,7 @@
 """The probe in a process of its own: what a stranger's bytes do to a decoder, they do there.
 
-The child loads libav, limits itself, and answers one probe at a time over two pipes. It gets bytes and gives facts.
+The child loads libav, limits itself, and answers one question at a time over two pipes: it gets bytes and gives facts,
+or a small picture.
 When it dies or outlives its time, that is an answer about the medium (it crashes decoders), and the next medium meets
 a fresh child. It also loads while the first bytes travel, on another core; that it cannot load is our fault, and said.
 
@@ -11,8 +12,9 @@ What holds a child, by the kernel and not by good manners:
 * files and sockets: once it has loaded, its table of open files is full, so it can open none (not on Windows);
 * disk: no file can grow, none is left by a crash (not on Windows).
 
-Answers are short, and unpickled with the facts' own classes alone: a child that was taken over can lie about what it
-probes until it is replaced, and do nothing else.
+Answers are short, and unpickled with the facts' own classes alone; a picture is believed to be a JPEG for its first
+bytes, and never opened here. So a child that was taken over can lie about what it sees until it is replaced, and do
+nothing else.
 """
 
 from __future__ import annotations
@@ -32,16 +34,20 @@ import time
 import traceback
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 
 from preflight import facts
 from preflight.deliver.sparse import Span, SparseBytes
 from preflight.errors import UsageError
+from preflight.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from preflight.facts import NeedSpans, Outcome
+
+Question = Literal["probe", "preview"]
+T = TypeVar("T")
 
 try:
     import resource
@@ -55,8 +61,10 @@ _GRACE_SECONDS = 1.0
 #: A child loads in a tenth of a second; on a machine where it takes this long, nothing can be probed.
 LOAD_SECONDS = 20.0
 MEMORY_BYTES = 1 << 30
-#: Facts weigh a few hundred bytes.
+#: Facts weigh a few hundred bytes, a picture some ten thousand.
 ANSWER_BYTES = 1 << 16
+#: What a JPEG begins with, and how large one may be here (`preflight.probes.preview`).
+_JPEG, _JPEG_BYTES = b"\xff\xd8\xff", 40_000
 #: A child serves so many probes and is then replaced: what libav may leak, it leaks for so long.
 PROBES = 5000
 #: How often the clock is looked at while a child has a question, and how often in vain before that ends.
@@ -65,7 +73,7 @@ _SIZE = struct.Struct(">Q")
 
 
 class Worker:
-    """A child process that probes. Safe to share between threads: one probe at a time."""
+    """A child process that probes. Safe to share between threads: one question at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -95,18 +103,40 @@ class Worker:
         Raises:
             RuntimeError: a fault of ours in the child; its traceback is the message.
         """
+        answer = self._answer("probe", data, _facts_of)
+        if isinstance(answer, str):
+            raise RuntimeError(answer)  # noqa: TRY004  (a fault of ours, told by the child)
+        if answer is None:
+            return facts.NotMedia(facts.Refusal.CRASHES, "the decoder crashed on it, or did not come to an end")
+        return answer
+
+    def preview(self, data: SparseBytes) -> bytes | NeedSpans:
+        """What `preflight.probes.preview` says of these bytes; empty also where that goes wrong: it decides nothing."""
+        try:
+            answer = self._answer("preview", data, _picture_of)
+        except (RuntimeError, OSError) as fault:  # no child could be had any more
+            answer = str(fault)
+        if isinstance(answer, str):
+            log("failure", cause="preview", detail=answer)
+            return b""
+        return answer or b""
+
+    def _answer(self, question: Question, data: SparseBytes, read: Callable[[bytes], T]) -> T | None:
+        """What `read` makes of the child's answer; None also when the child did not live to give one.
+
+        Raises:
+            RuntimeError: a new child does not load.
+        """
         with self._lock:
             if self._served >= PROBES or (self._child is not None and self._child.poll() is not None):
                 self.stop()
             self.start()
             self._await_loading()
             self._served += 1
-            answer = self._ask(data)
+            told = self._ask(question, data)
+            answer = None if told is None else read(told)
             if answer is None:
                 self.stop()
-                return facts.NotMedia(facts.Refusal.CRASHES, "the decoder crashed on it, or did not come to an end")
-        if isinstance(answer, str):
-            raise RuntimeError(answer)  # noqa: TRY004  (a fault of ours, told by the child)
         return answer
 
     def interrupt(self) -> None:
@@ -150,24 +180,23 @@ class Worker:
             )
         self._loaded = True
 
-    def _ask(self, data: SparseBytes) -> Outcome | NeedSpans | str | None:
+    def _ask(self, kind: Question, data: SparseBytes) -> bytes | None:
         """Put a question and wait for its answer; None when the child does not live to give one."""
         child = self._child
         assert child is not None
         assert child.stdin is not None
         assert child.stdout is not None
         chunks = data.chunks()
-        question = pickle.dumps((PROBE_SECONDS, data.total, [(start, len(chunk)) for start, chunk in chunks]))
+        question = pickle.dumps((kind, PROBE_SECONDS, data.total, [(start, len(chunk)) for start, chunk in chunks]))
         with _WATCH.over(child, PROBE_SECONDS + _GRACE_SECONDS):
             try:
                 child.stdin.write(_SIZE.pack(len(question)) + question)
                 for _, chunk in chunks:
                     child.stdin.write(chunk)
                 child.stdin.flush()
-                answer = _read_framed(child.stdout, ANSWER_BYTES)
+                return _read_framed(child.stdout, ANSWER_BYTES)
             except OSError:
                 return None
-        return None if answer is None else _facts_of(answer)
 
 
 class _Watch:
@@ -262,10 +291,10 @@ def _fraction(above: object, below: object) -> Fraction:
     raise pickle.UnpicklingError("a fraction that is none")
 
 
-_ANSWERS = (facts.VideoFacts, facts.ImageFacts, facts.NotMedia, facts.NeedSpans)
+_FACTS = (facts.VideoFacts, facts.ImageFacts, facts.NotMedia, facts.NeedSpans)
 _PARTS = (facts.AudioFacts, facts.Durations, facts.Unknown, facts.Refusal, Span)
 _NAMES: dict[tuple[str, str], Callable[..., object]] = {
-    **{(part.__module__, part.__name__): part for part in (*_ANSWERS, *_PARTS)},
+    **{(part.__module__, part.__name__): part for part in (*_FACTS, *_PARTS)},
     ("fractions", "Fraction"): _fraction,
 }
 
@@ -281,12 +310,24 @@ class _Facts(pickle.Unpickler):
 
 
 def _facts_of(answer: bytes) -> Outcome | NeedSpans | str | None:
-    """What an answer says; None where it is none, whatever is wrong with it."""
+    """What an answer to a probe says; None where it is none, whatever is wrong with it."""
+    value = _unpickled(answer)
+    return value if isinstance(value, (*_FACTS, str)) else None
+
+
+def _picture_of(answer: bytes) -> bytes | NeedSpans | str | None:
+    """The same for a preview: a small JPEG, as far as its first bytes tell, or nothing."""
+    value = _unpickled(answer)
+    if isinstance(value, bytes) and value and not (value.startswith(_JPEG) and len(value) <= _JPEG_BYTES):
+        return None
+    return value if isinstance(value, bytes | str | facts.NeedSpans) else None
+
+
+def _unpickled(answer: bytes) -> object:
     try:
-        value = _Facts(io.BytesIO(answer)).load()
+        return _Facts(io.BytesIO(answer)).load()
     except Exception:  # noqa: BLE001  (bytes that no pickle wrote end in an exception of any kind)
         return None
-    return value if isinstance(value, (*_ANSWERS, str)) else None
 
 
 def _read_framed(pipe: IO[bytes], most: int) -> bytes | None:
@@ -302,26 +343,26 @@ def _read_framed(pipe: IO[bytes], most: int) -> bytes | None:
 
 
 def serve() -> None:
-    """Load, close the door, and answer probes from standard input until it ends."""
+    """Load, close the door, and answer questions from standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends us
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     try:
         _limit()
-        probe = _load()
+        answers_to = _load()
         _seal()
     except Exception:  # noqa: BLE001  (whatever it is, the parent shall see it)
         _answer(answers, traceback.format_exc()[-ANSWER_BYTES // 4 :].encode())
         return
     _answer(answers, b"")
     while (question := _read_framed(questions, MEMORY_BYTES)) is not None:
-        seconds, total, chunks = pickle.loads(question)  # noqa: S301  (from our own parent)
+        kind, seconds, total, chunks = pickle.loads(question)  # noqa: S301  (from our own parent)
         data = SparseBytes(total)
         for start, size in chunks:
             data.add(start, questions.read(size))
         _arm(seconds)
         try:
-            answer = pickle.dumps(probe(data))
+            answer = pickle.dumps(answers_to[kind](data))
         except MemoryError:
             os._exit(1)
         except Exception:  # noqa: BLE001  (a fault of ours: the parent shall see it, not a "crashing" medium)
@@ -335,9 +376,10 @@ def _answer(pipe: IO[bytes], answer: bytes) -> None:
     pipe.flush()
 
 
-def _load() -> Callable[[SparseBytes], Outcome | NeedSpans]:
-    """Everything that a probe would load on the way, for then it is too late."""
+def _load() -> Mapping[Question, Callable[[SparseBytes], object]]:
+    """What answers each question, with everything that it would load on the way, for then it is too late."""
     from preflight.probes import image, libav, pillow, probe, video  # noqa: F401, PLC0415  (libav is slow to load)
+    from preflight.probes.preview import preview  # noqa: PLC0415
 
     for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):  # of text where a medium was meant
         codecs.lookup(encoding)
@@ -345,7 +387,7 @@ def _load() -> Callable[[SparseBytes], Outcome | NeedSpans]:
     probe(SparseBytes.whole(b""))
     pillow.around_loading = _unsealed
     pillow.threads = 1  # each would take its share of the address space, as many as there are processors
-    return probe
+    return {"probe": probe, "preview": preview}
 
 
 def _limit() -> None:

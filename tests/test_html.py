@@ -19,9 +19,12 @@ from hypothesis import strategies as st
 
 from preflight.errors import UsageError
 from preflight.facts import Cause, Durations, Failure, Hop, Medium, NotMedia, Refusal, Unknown
+from preflight.inspection import Preview, Previews
+from preflight.language import speaking
 from preflight.render import render
-from preflight.render.drawing import Drawing, draw
+from preflight.render.drawing import ABOUT, Drawing, draw
 from preflight.report import Report, media_report
+from preflight.report.wire import Durations as Measures
 from tests.reports import (
     CLIP,
     DELIVERY,
@@ -45,19 +48,21 @@ COMMAND = "ffmpeg -i in.mp4 -t 9.8 -c:v libx264 -pix_fmt yuv420p -c:a aac -movfl
 LOCAL = replace(WAITING, rule="url-scheme", subject="image", reason="a local file: it has no URL yet", decisive=False)
 EVERYTHING = a_report(TOO_LONG, ROTATED, NOTED, WAITING, LOCAL, price=Decimal("0.07"), ignored=(ROTATED,))
 
-#: Every element and attribute that the page is made of. None of them loads, runs or sends anything.
+#: Every element and attribute that the page is made of. None of them loads or sends anything.
 # fmt: off
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "div", "article",
     "h1", "h2", "h3", "h4", "p", "span", "strong", "b", "br", "ul", "ol", "li", "dl", "dt", "dd", "pre", "code", "a",
-    "table", "thead", "tbody", "tr", "th", "td", "svg", "rect", "line", "text",
+    "table", "thead", "tbody", "tr", "th", "td", "svg", "rect", "line", "text", "figure", "figcaption", "img", "button",
+    "script",
 }
 ATTRIBUTES = {
     "lang", "charset", "http-equiv", "content", "name", "class", "aria-hidden", "focusable", "scope", "colspan", "href",
-    "rel", "width", "height", "x", "y", "x1", "x2", "y1", "y2", "text-anchor",
+    "rel", "width", "height", "x", "y", "x1", "x2", "y1", "y2", "text-anchor", "id", "tabindex", "role", "src", "alt",
+    "type", "hidden", "data-done", "data-failed",
 }
 # fmt: on
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "img"}
 
 
 class Page(HTMLParser):
@@ -100,12 +105,13 @@ class Page(HTMLParser):
         return [text for element, text in self.texts if element == tag]
 
     def told(self) -> str:
-        """All of its text but the style."""
-        return " ".join(text for element, text in self.texts if element != "style")
+        """All of its text but the style and the script."""
+        return " ".join(text for element, text in self.texts if element not in {"style", "script"})
 
     def links(self) -> list[str]:
-        """Where a click may lead."""
-        return [attributes["href"] for tag, attributes in self.elements if tag == "a"]
+        """Where a click may lead, but for places on the page itself."""
+        links = (attributes["href"] for tag, attributes in self.elements if tag == "a")
+        return [link for link in links if not link.startswith("#")]
 
     def shape(self) -> list[tuple[str, tuple[str, ...]]]:
         """The elements with the names of their attributes: what is left when all text is taken away."""
@@ -146,9 +152,12 @@ def test_everything_stands_on_the_page() -> None:
 
 
 def test_commands_can_be_copied() -> None:
-    """A command stands alone and whole, and one click selects it: without a script."""
+    """A command stands alone and whole, and one click selects it; the button waits for the script."""
     text = render(EVERYTHING, "html")
-    assert text.count(f"<pre><code>{COMMAND}</code></pre>") == 2
+    assert text.count(f"<pre><code>{COMMAND}</code></pre><button") == 2
+    buttons = [attributes for tag, attributes in Page(text).elements if tag == "button"]
+    assert len(buttons) == 2
+    assert all("hidden" in attributes for attributes in buttons)
     assert "user-select: all" in text
     assert "Use <code>a</code> or b." in render(a_report(replace(TOO_LONG, fix="Use `a` or b.")), "html")
 
@@ -183,18 +192,24 @@ REPORTS = {
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_the_page_is_made_of_harmless_things(name: str) -> None:
-    """Well-formed; no element or attribute beyond the list; the policy allows one style by its hash: ours."""
+    """Well-formed; no element or attribute beyond the list; the policy allows one style and one script: ours."""
     text = render(REPORTS[name], "html")
     page = Page(text)
     assert {tag for tag, _ in page.elements} <= ELEMENTS
     assert {attribute for _, attributes in page.elements for attribute in attributes} <= ATTRIBUTES
     style = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     policy = next(items["content"] for _, items in page.elements if items.get("http-equiv"))
-    digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
+    script = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     assert len(style) == 1
-    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert len(script) == ("<button" in text), "a script where there is something to copy"
+    scripts = "".join(f"script-src {_digest(code)}; " for code in script)
+    assert policy == f"default-src 'none'; style-src {_digest(style[0])}; {scripts}base-uri 'none'; form-action 'none'"
     assert not re.search(r"@import|url\(|expression|\\", style[0])
     assert text.index("Content-Security-Policy") < text.index("<title>"), "what strangers wrote comes after the policy"
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -310,7 +325,7 @@ def test_links_tell_nobody_where_they_were_clicked() -> None:
     """A public address is a link, as it is shown, and passes neither the opener nor the page's own address on."""
     page = _page(EVERYTHING)
     assert page.links() == [IMAGE_URL]
-    assert [items["rel"] for tag, items in page.elements if tag == "a"] == ["noopener noreferrer"]
+    assert [items["rel"] for tag, items in page.elements if items.get("href") == IMAGE_URL] == ["noopener noreferrer"]
     assert ("meta", {"name": "referrer", "content": "no-referrer"}) in page.elements
 
 
@@ -331,6 +346,82 @@ def test_a_probe_has_no_page() -> None:
     """The page is of a check; to ask it of a probe is wrong usage, and says what there is."""
     with pytest.raises(UsageError, match="text, json or csv"):
         render(media_report(Medium("video", DELIVERY, CLIP)), "html")
+
+
+# -------------------------------------------------------------------------------------------- pictures
+
+JPEG = b"\xff\xd8\xff a picture"
+MISSING = "the picture was not fetched: it is 9.1 MB"
+
+
+def _pictured(*previews: Preview | None, report: Report = EVERYTHING) -> Page:
+    return Page(render(report, "html", previews=Previews(*previews)))
+
+
+def test_pictures_stand_in_the_page_itself() -> None:
+    """As data of our own making, with what is known of them in words; the policy allows nothing else."""
+    page = _pictured(Preview(JPEG), Preview(JPEG))
+    images = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert [base64.b64decode(image["src"].removeprefix("data:image/jpeg;base64,")) for image in images] == [JPEG, JPEG]
+    assert [image["alt"] for image in images] == [
+        "The reference image as it will be seen: 768 x 1024 px",
+        "The first frame of the reference video as it will be seen: 720 x 1280 px, turned by 90°, pixels of 4:3",
+    ]
+    policy = next(items["content"] for _, items in page.elements if items.get("http-equiv"))
+    assert "; img-src data:; " in policy
+    assert {tag for tag, _ in page.elements} <= ELEMENTS
+
+
+def test_a_missing_picture_is_told() -> None:
+    """The page says why there is none, and its policy allows none."""
+    page = _pictured(Preview(b"", MISSING), None)
+    assert f"Image 768 x 1024 px No picture: {MISSING}." in page.told()
+    assert all(tag != "img" for tag, _ in page.elements)
+    assert "img-src" not in next(items["content"] for _, items in page.elements if items.get("http-equiv"))
+
+
+@pytest.mark.parametrize("name", ["late", "no media", "a page"])
+def test_what_could_not_be_read_has_no_picture(name: str) -> None:
+    """Nothing is said of pictures where there is nothing to see."""
+    assert "As they will be seen" not in _pictured(report=REPORTS[name]).told()
+
+
+# ------------------------------------------------------------------------------------ in another language
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_page_speaks_chinese(name: str) -> None:
+    """Every label, heading and sentence of the page itself; words of formats, codecs and the wire stay."""
+    with speaking("zh"):
+        page = _pictured(Preview(JPEG), Preview(b"", MISSING), report=REPORTS[name])
+    assert ("html", {"lang": "zh-Hans"}) in page.elements
+    labels = [text for tag in ("h1", "h2", "h4", "dt", "button", "title", "strong") for text in page.within(tag)]
+    assert len(labels) > 10
+    chinese = re.compile("[\u4e00-\u9fff]")
+    assert [text for text in labels if not chinese.search(text)] == []
+    report = REPORTS[name]  # made in English: what the rules and the estimate said is not the page's own
+    said = {text for item in report.findings for text in (item.message, item.why, item.fix, item.source)}
+    said |= {*report.estimate.assumptions, *(item.reason for item in report.not_evaluated), "the header is silent"}
+    ours = [text for tag in ("p", "li", "dd", "td", "span", "figcaption", "div") for text in page.within(tag)]
+    english = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
+    assert [
+        text for text in ours if english.search(text) and not any(text in item or item in text for item in said)
+    ] == []
+
+
+def test_the_page_shows_the_same_in_both_languages() -> None:
+    """Translation changes words alone: elements, attributes, links and commands are those of the English page."""
+    with speaking("zh"):
+        page = _page(EVERYTHING)
+    english = _page(EVERYTHING)
+    assert page.shape() == english.shape()
+    assert page.links() == english.links()
+    assert page.within("code") == english.within("code")
+
+
+def test_measures_are_told_as_the_schema_tells_them() -> None:
+    """One description for each duration, wherever it is read."""
+    assert {name: field.description for name, field in Measures.model_fields.items()} == ABOUT
 
 
 # ------------------------------------------------------------------------------------------- durations

@@ -1,4 +1,4 @@
-"""The only importer of `av`: libav's reading of bytes that the structure walk has chosen.
+"""The only importer of `av`: libav's reading of bytes that the structure walk has chosen, and a video's first frame.
 
 libav gets a finite run of bytes, a forced format and no name, and two lists forbid it every other format and every
 protocol: it can open nothing else and read nothing more.
@@ -12,11 +12,17 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import av
 import av.logging
 import av.subtitles.stream  # else loaded with the first file, when nothing may be opened any more
+
+from preflight.deliver.sparse import Hole, Span
+
+if TYPE_CHECKING:
+    from preflight.deliver.sparse import SparseBytes
 
 Format = Literal["mov", "matroska", "mpegts", "avi"]
 
@@ -145,8 +151,7 @@ def read(data: bytes, format: Format, size: int | None = None) -> Reading:  # no
     """
     prove_refusals()
     if format == "mpegts":
-        # Nobody needs them, and for each of their many character sets libc would load a table from a file.
-        data = _SERVICE_NAMES.sub(b"\x47\x1f\xff", data)
+        data = _without_service_names(data)
     options = _PACKET_OPTIONS if format == "mpegts" else _OPTIONS
     try:
         with av.open(
@@ -166,6 +171,11 @@ def read(data: bytes, format: Format, size: int | None = None) -> Reading:  # no
         # libav raises errors of many families on hostile bytes (InvalidData, Argument, Index, Memory, …): they all
         # mean one thing here. Its text is dropped, for it is not ours.
         raise Unreadable(type(error).__name__) from error
+
+
+def _without_service_names(data: bytes) -> bytes:
+    """Nobody needs them, and for each of their many character sets libc would load a table from a file."""
+    return _SERVICE_NAMES.sub(b"\x47\x1f\xff", data)
 
 
 def _stream(stream: av.stream.Stream) -> Stream:
@@ -195,6 +205,108 @@ def _stream(stream: av.stream.Stream) -> Stream:
         channels=audio.channels or None if audio else None,
         sample_rate=audio.sample_rate or None if audio else None,
     )
+
+
+# ------------------------------------------------------------------------------------------- the first frame
+
+#: What clips are coded with; no other decoder is ever opened.
+_DECODERS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mjpeg", "prores"})
+_DECODE_OPTIONS = {"codec_whitelist": ",".join(sorted(_DECODERS))}
+#: What is read of a transport stream to learn what is in it.
+_PACKET_LIMITS = {"probesize": "524288", "analyzeduration": "500000"}
+#: A frame of 8192 x 4320 takes some 100 MB.
+_MOST_PIXELS = 8192 * 4320
+#: Packets before the first one that can be decoded by itself.
+_MOST_PACKETS = 200
+#: What is asked for where bytes are missing, and as much again as is held before them: a large frame takes few rounds.
+_STEP_BYTES = 128 << 10
+
+
+class Frame(NamedTuple):
+    """Pixels, 24 bits each, in rows of `stride` bytes."""
+
+    width: int
+    height: int
+    stride: int
+    pixels: bytes
+
+
+class _SparseFile(_Bytes):
+    """A file of which only some spans are here. The first read of others is noted, and they look like its end."""
+
+    def __init__(self, data: SparseBytes, format: Format) -> None:  # noqa: A002
+        super().__init__(b"", data.total or 0)
+        self._chunks = [
+            (start, _without_service_names(chunk) if format == "mpegts" else chunk) for start, chunk in data.chunks()
+        ]
+        self.hole: Span | None = None
+
+    def read(self, count: int) -> bytes:
+        """What is here, up to `count` bytes; empty in a hole, and behind the end."""
+        position = self._position
+        for start, chunk in self._chunks:
+            if start <= position < start + len(chunk):
+                piece = chunk[position - start : position - start + count]
+                self._position += len(piece)
+                return piece
+        if self.hole is None and position < self._size:
+            before = sum(len(chunk) for start, chunk in self._chunks if start + len(chunk) == position)
+            self.hole = Span(position, min(position + max(_STEP_BYTES, before), self._size))
+        return b""
+
+
+def first_frame(data: SparseBytes, format: Format, shape: Fraction, longest: int) -> Frame | None:  # noqa: A002
+    """The first picture of a video that can be decoded by itself, as it is stored: not turned.
+
+    Args:
+        data: bytes in which the structure walk has found no fault.
+        format: how they are laid out.
+        shape: width to height of one stored pixel; the frame's are square.
+        longest: pixels of its longer side at most.
+
+    Raises:
+        Hole: bytes are needed.
+    """
+    prove_refusals()
+    file = _SparseFile(data, format)
+    limits = _PACKET_OPTIONS | _PACKET_LIMITS if format == "mpegts" else _OPTIONS
+    try:
+        with av.open(file, mode="r", format=format, options=limits | _DECODE_OPTIONS, buffer_size=4096) as container:
+            picture = _decoded(container, data)
+            frame = None if picture is None else _scaled(picture, shape, longest)
+    except Hole:
+        raise
+    except Exception:  # noqa: BLE001  (see `read`)
+        frame = None
+    if frame is None and file.hole is not None:
+        raise Hole(file.hole)
+    return frame
+
+
+def _decoded(container: av.container.InputContainer, data: SparseBytes) -> av.VideoFrame | None:
+    own = [stream for stream in container.streams.video if not int(stream.disposition) & _ATTACHED_PICTURE]
+    if not own or own[0].codec_context.codec.name not in _DECODERS:
+        return None
+    for stream in container.streams:
+        if stream.index != own[0].index:
+            stream.discard = av.stream.Discard.all
+    indexed = next((entry for entry in own[0].index_entries if entry.is_keyframe), None)
+    if indexed is not None:
+        # Where an index tells, exactly these bytes are asked for. (An entry lives no longer than its container.)
+        data.read(indexed.pos, indexed.pos + indexed.size)
+    decoder = own[0].codec_context
+    decoder.thread_count = 1
+    decoder.options = {"max_pixels": str(_MOST_PIXELS)}
+    packets = islice(container.demux(own[0]), _MOST_PACKETS)
+    packet = next((packet for packet in packets if packet.is_keyframe and packet.size), None)
+    return None if packet is None else next(iter([*decoder.decode(packet), *decoder.decode(None)]), None)
+
+
+def _scaled(picture: av.VideoFrame, shape: Fraction, longest: int) -> Frame:
+    width, height = picture.width * shape, Fraction(picture.height)
+    scale = min(Fraction(1), Fraction(longest) / max(width, height))
+    small = picture.reformat(max(round(width * scale), 1), max(round(height * scale), 1), "rgb24")
+    return Frame(small.width, small.height, small.planes[0].line_size, bytes(small.planes[0]))
 
 
 def _seconds(ticks: int | None, base: Fraction | None) -> Fraction | None:

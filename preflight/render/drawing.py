@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from preflight.render.phrases import seconds
+from preflight.language import later, say
+from preflight.render.phrases import lasts, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +24,15 @@ _WIDEST = 2.5
 _BLUR = 0.02
 #: Half of a close-up at least (seconds).
 _NARROWEST = 0.05
+#: What each measure is, as the schema of the report has it.
+ABOUT = {
+    "container": later("libav's format duration: the likely server reading."),
+    "video": later("The presented video, edit list applied."),
+    "audio": later("The presented audio."),
+    "header": later("What the file's header claims."),
+    "present": later("How much of the video is physically in the file."),
+    "decoded": later("Last decoded frame's end; a deep check only."),
+}
 
 
 class Bar(NamedTuple):
@@ -84,20 +94,21 @@ def draw(video: Video) -> Drawing | None:
 
 def _accepted(low: float | None, high: float | None) -> str:
     if low is None or high is None:
-        return f"{low:g} s or more" if low is not None else f"{high:g} s or less" if high is not None else ""
-    return f"{low:g} to {high:g} s"
+        if low is not None:
+            return say("{limit:g} s or more", limit=low)
+        return "" if high is None else say("{limit:g} s or less", limit=high)
+    return say("{low:g} to {high:g} s", low=low, high=high)
 
 
 def _measure(video: Video, name: str, value: float, low: float | None, high: float | None) -> Measure:
-    about = type(video.durations).model_fields[name].description or ""
     judged = name == video.judged and video.window is not None
-    shown = f"{seconds(value, (low, high))} s"
+    place: Literal["inside", "outside"] | None = None if low is None and high is None else "inside"
+    where = say("inside") if place else ""
     if low is not None and value < low:
-        return Measure(name, about, shown, judged, "outside", f"{seconds(low - value, (0,))} s under")
-    if high is not None and value > high:
-        return Measure(name, about, shown, judged, "outside", f"{seconds(value - high, (0,))} s over")
-    place: Literal["inside"] | None = None if low is None and high is None else "inside"
-    return Measure(name, about, shown, judged, place, place or "")
+        place, where = "outside", say("{seconds} s under", seconds=seconds(low - value, (0,)))
+    elif high is not None and value > high:
+        place, where = "outside", say("{seconds} s over", seconds=seconds(value - high, (0,)))
+    return Measure(name, say(ABOUT[name]), lasts(seconds(value, (low, high))), judged, place, where)
 
 
 def _line(start: float, end: float, values: Iterable[float], low: float | None, high: float | None) -> Line:
@@ -107,7 +118,7 @@ def _line(start: float, end: float, values: Iterable[float], low: float | None, 
     floor, ceiling = share(0.0 if low is None else low), 1.0 if high is None else share(high)
     if low is None and high is None:
         floor = ceiling = 0.0
-    limits = [(limit, f"{limit:g} s") for limit in (low, high) if limit is not None and start <= limit <= end]
+    limits = [(limit, lasts(f"{limit:g}")) for limit in (low, high) if limit is not None and start <= limit <= end]
     first = [] if start else [(start, "0")]
     return Line(
         _percent(floor),

@@ -42,7 +42,6 @@ def measure(rows: int, hosts: int = 300, loads: int = 5) -> dict[str, object]:
         page = Path(folder, "audit.html")
         page.write_text(text, "utf-8")
         browser.open(page)  # the first page of a browser pays for its start
-        browser.events.clear()
         seconds = []
         for _ in range(loads):
             browser.open(page)

@@ -8,7 +8,11 @@ import json
 import re
 import unicodedata
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import fromstring
+
+import preflight.render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +76,7 @@ class _Page(HTMLParser):
     PASSIVE = re.compile(
         "html|head|meta|title|style|body|main|header|footer|section|article|nav|aside|div|p|span|h[1-4]|ul|ol|li|dl|dt|dd|"
         "table|caption|colgroup|col|thead|tbody|tr|th|td|code|pre|kbd|samp|mark|a|b|strong|em|i|small|abbr|time|br|hr|"
-        "details|summary|figure|figcaption|svg|g|path|rect|line|circle|polygon|polyline|text|desc"
+        "details|summary|figure|figcaption|svg|g|path|rect|line|circle|polygon|polyline|text|desc|button"
     )
     LINKS = re.compile(r"https?://[^\s]+|#[\w-]*")
 
@@ -80,13 +84,14 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.active: list[str] = []
         self.styles: list[str] = []
+        self.scripts: list[str] = []
         self.policies: list[str] = []
-        self._style = False
+        self._inside = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if not self.PASSIVE.fullmatch(tag):
-            self.active.append(f"<{tag}>")
         given = dict(attrs)
+        if not self.PASSIVE.fullmatch(tag) and (tag, given) != ("script", {}):
+            self.active.append(f"<{tag}>")
         if tag == "meta" and (given.get("http-equiv") or "").lower() == "content-security-policy":
             self.policies.append(given.get("content") or "")
         elif tag == "meta" and given.get("http-equiv"):
@@ -97,25 +102,33 @@ class _Page(HTMLParser):
             if name.startswith("on") or (name == "style" and "url" in (value or "")) or led_astray:
                 self.active.append(f"{name}={value}")
             self.active += read_terminal(value or "")
-        self._style = tag == "style"
+        self._inside = tag
 
     def handle_endtag(self, tag: str) -> None:  # noqa: ARG002  (the parser's own signature)
-        self._style = False
+        self._inside = ""
 
     def handle_data(self, data: str) -> None:
-        if self._style:
+        if self._inside == "style":
             self.styles.append(data)
+        elif self._inside == "script":
+            self.scripts.append(data)
         self.active += read_terminal(data)
 
 
+#: What our own pages run; the policy of each names its digest.
+_SCRIPTS = {file.read_text("utf-8") for file in (Path(preflight.render.__file__).parent / "templates").glob("*.js")}
+
+
 def read_html(text: str) -> Iterator[str]:
-    """A page with nothing active in it, under a policy that would let nothing run, and with no style but its own."""
+    """A page with nothing active in it but our own script, under a policy that lets nothing else run or be loaded."""
     page = _Page()
     page.feed(text)
     page.close()
     yield from page.active
     if len(page.policies) != 1 or "default-src 'none'" not in page.policies[0] or "unsafe" in page.policies[0]:
         yield f"policy {page.policies}"
+    if strange := [script for script in page.scripts if script not in _SCRIPTS]:
+        yield f"scripts {strange}"
     if "evil.example" in "".join(page.styles):
         yield "a style of a stranger"
 
@@ -126,3 +139,37 @@ def read_log(text: str) -> Iterator[str]:
         yield "not ASCII"
     for line in text.splitlines():
         yield from read_json(line)
+
+
+_JUNIT = {"testsuites", "testsuite", "testcase", "failure", "error", "system-out"}
+
+
+def read_junit(text: str) -> Iterator[str]:
+    """A document of the elements that we write, whose texts are safe to show."""
+    yield from read_terminal(text)
+    for element in fromstring(text).iter():  # noqa: S314  (ours, and a document that is none shall fail)
+        if element.tag not in _JUNIT:
+            yield f"<{element.tag}>"
+        for said in (element.text or "", element.tail or "", *element.attrib.values()):
+            yield from (f"decoded: {found}" for found in read_terminal(said))
+
+
+def read_github(text: str) -> Iterator[str]:
+    """Lines of which each is an annotation, as the runner of GitHub Actions cuts it up."""
+    yield from read_terminal(text)
+    for line in text.splitlines():
+        command, _, data = line.removeprefix("::").partition("::")
+        name, _, properties = command.partition(" ")
+        names = [item.partition("=")[0] for item in properties.split(",")]
+        if not line.startswith("::") or name not in {"error", "warning", "notice"}:
+            yield f"line {line[:60]!r}"
+        if not set(names) <= {"file", "line", "endLine", "col", "endColumn", "title"} or len(set(names)) < len(names):
+            yield f"properties {names}"
+        decoded = data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+        yield from (f"decoded: {found}" for found in read_terminal(decoded))
+
+
+def read_sarif(text: str) -> Iterator[str]:
+    """A log whose messages hold no link, because `[words](address)` would be one."""
+    yield from read_json(text)
+    yield from (f"link in {said[:60]!r}" for said in re.findall(r'"text": "((?:[^"\\]|\\.)*)"', text) if "](" in said)
