@@ -4,6 +4,7 @@
     report = await preflight.acheck(payload)     # async
     with preflight.Preflight() as pf: ...        # many checks: keeps connections warm
     facts = preflight.probe("https://…/clip.mp4")
+    httpx.Client(transport=preflight.guard.httpx())      # nothing is submitted that did not pass
 
 Only the names below are promised. They load on first use, so that `import preflight` costs next to nothing.
 """
@@ -14,8 +15,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from preflight import guard
     from preflight.api import AsyncPreflight, Preflight, acheck, aprobe, check, probe
-    from preflight.errors import PreflightError, PreflightFailed, ProfileInvalid, RequestUnreadable, UsageError
+    from preflight.errors import (
+        GuardCannotRead,
+        PreflightError,
+        PreflightFailed,
+        ProfileInvalid,
+        RequestUnreadable,
+        UsageError,
+    )
     from preflight.findings import ExitCode, Severity, Verdict
     from preflight.profiles import Profile, load_profile
     from preflight.report import Estimate, Finding, MediaReport, NotEvaluated, Report
@@ -25,13 +34,22 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "preflight.api": ("AsyncPreflight", "Preflight", "acheck", "aprobe", "check", "probe"),
-    "preflight.errors": ("PreflightError", "PreflightFailed", "ProfileInvalid", "RequestUnreadable", "UsageError"),
+    "preflight.errors": (
+        "GuardCannotRead",
+        "PreflightError",
+        "PreflightFailed",
+        "ProfileInvalid",
+        "RequestUnreadable",
+        "UsageError",
+    ),
     "preflight.findings": ("ExitCode", "Severity", "Verdict"),
     "preflight.profiles": ("Profile", "load_profile"),
     "preflight.report": ("Estimate", "Finding", "MediaReport", "NotEvaluated", "Report"),
     "preflight.request": ("GenerationRequest",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+#: What is promised as a whole.
+_MODULES = {"guard": "preflight.guard"}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names} | _MODULES
 
 __all__ = [
     "AsyncPreflight",
@@ -39,6 +57,7 @@ __all__ = [
     "ExitCode",
     "Finding",
     "GenerationRequest",
+    "GuardCannotRead",
     "MediaReport",
     "NotEvaluated",
     "Preflight",
@@ -55,6 +74,7 @@ __all__ = [
     "acheck",
     "aprobe",
     "check",
+    "guard",
     "load_profile",
     "probe",
 ]
@@ -64,7 +84,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'preflight' has no attribute {name!r}")
     # `check` names a function here and a module of the pipeline: what is promised is the function.
-    value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    home = import_module(_HOME_OF[name])
+    value = globals()[name] = home if name in _MODULES else getattr(home, name)
     return value
 
 

@@ -14,14 +14,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from preflight.deliver.client import Client
 from preflight.deliver.url import is_url
 from preflight.errors import UsageError
 from preflight.inspection import Inspector
-from preflight.settings import AllOptions, Options, bounds_of, is_isolated, proxy_of, settings_of, tail_of
+from preflight.language import speaking
+from preflight.settings import AllOptions, Options, bounds_of, is_isolated, proxy_of, settings_of, tail_of, terms_of
 from preflight.worker import Worker, dismiss, hire
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from preflight.deliver.sparse import SparseBytes
     from preflight.facts import Kind, NeedSpans, Outcome
+    from preflight.inspection import Previews
     from preflight.profiles import Profile
     from preflight.report import MediaReport, Report
     from preflight.request import GenerationRequest
@@ -48,7 +50,14 @@ class _Session:
         self._isolated = is_isolated(options)
         self._worker: Worker | None = None
         self.client = Client(bounds, proxy=proxy_of(options))
-        self.inspector = Inspector(self.client, self._probe, bounds.timeout, tail_of(options))
+        self.inspector = Inspector(
+            self.client,
+            self._probe,
+            bounds.timeout,
+            tail_of(options),
+            previewer=self._preview if self._isolated else None,
+            max_bytes=bounds.max_bytes,
+        )
 
     def start(self) -> None:
         """Let the process that probes load while the first bytes travel."""
@@ -56,19 +65,22 @@ class _Session:
             self._worker = hire()
             self._worker.start()
 
-    async def begin(self, expected: Mapping[str, object]) -> None:
+    async def begin(self, expected: Mapping[str, object], *, previews: bool) -> None:
         """Start to inspect the media of a request; returns when their first packets are on the way."""
         kinds: tuple[Kind, ...] = ("image", "video")
         for kind in kinds:
             reference = expected.get(f"{kind}_url")
             if isinstance(reference, str) and is_url(reference):
-                self.inspector.begin(kind, reference)
+                self.inspector.begin(kind, reference, preview=previews)
         await asyncio.sleep(FIRST_STEPS_SECONDS)
 
     async def _probe(self, data: SparseBytes) -> Outcome | NeedSpans:
         from preflight.probes import probe as probe_here
 
         return await asyncio.to_thread(self._worker.probe if self._worker else probe_here, data)
+
+    async def _preview(self, data: SparseBytes) -> bytes | NeedSpans:
+        return await asyncio.to_thread(self._worker.preview, data) if self._worker else b""
 
     async def aclose(self) -> None:
         """End everything, a probe that is under way included."""
@@ -98,6 +110,7 @@ class AsyncPreflight:
         proxy: the URL of an HTTP proxy for every request; the environment's proxies are never used.
         trust_proxy: has to be said beside `proxy`: it looks host names up by itself, so keeping private addresses
             out is its work then.
+        lang: "en" or "zh", the language of a report's sentences; without it, that of the context (English, that is).
 
     Raises:
         ProfileInvalid: the profile does not exist or does not hold.
@@ -113,13 +126,34 @@ class AsyncPreflight:
     ) -> None:
         self._session = _session or _Session(options)
         self._settings = settings_of(profile, options)
+        self._terms = terms_of(self._settings, options)
 
-    async def check(self, payload: Mapping[str, object] | GenerationRequest) -> Report:
-        """Judge one request; whatever is wrong with it, its media or their servers is in the report."""
+    async def check(self, payload: Mapping[str, object] | GenerationRequest, *, reuse_seconds: float = 0) -> Report:
+        """Judge one request; whatever is wrong with it, its media or their servers is in the report.
+
+        `reuse_seconds`: take the report of an earlier check of the same request under the same options, in this
+        process, if it is no older than this and still holds (`preflight/validity.py` says when). 0: check anew.
+        """
         from preflight.pipeline import run
+        from preflight.validity import recall, remember
+
+        if reuse_seconds and (known := recall(payload, self._terms, reuse_seconds)):
+            return known
+        self._session.start()
+        with speaking(self._settings.lang):
+            report = await run(payload, self._session.inspector, self._settings)
+        remember(payload, self._terms, report)
+        return report
+
+    async def illustrate(self, payload: Mapping[str, object] | GenerationRequest) -> tuple[Report, Previews]:
+        """Judge one request as `check` does, and make a small picture of each medium, for a page.
+
+        The pictures decide nothing: what they cost is in `transfer`, and the rest of the report is that of `check`.
+        """
+        from preflight.pipeline import run_illustrated
 
         self._session.start()
-        return await run(payload, self._session.inspector, self._settings)
+        return await run_illustrated(payload, self._session.inspector, self._settings)
 
     async def probe(self, reference: str | Path) -> MediaReport:
         """The facts of one medium, by URL or local path, unjudged."""
@@ -141,7 +175,8 @@ class Preflight:
     """`AsyncPreflight` for synchronous code: the same arguments, the same answers; a context manager.
 
     `expect` holds what a check will be called with (`image_url`, `video_url`): they are inspected at once, while
-    the rest of preflight is still loading. Values that are no URLs are ignored.
+    the rest of preflight is still loading. Values that are no URLs are ignored. `previews`: it is `illustrate` that
+    will be called with it.
     """
 
     def __init__(
@@ -149,6 +184,7 @@ class Preflight:
         profile: str | Path | Profile = "xcompute",
         *,
         expect: Mapping[str, object] | None = None,
+        previews: bool = False,
         **options: Unpack[Options],
     ) -> None:
         self._loop, self._session = _LoopThread(), _Session(options)
@@ -157,17 +193,26 @@ class Preflight:
             self._session.client.load(expect.values())
             self._loop.start()
             # Waited for: beside the imports below, the loop's thread would wait long for its first turns.
-            self._loop.call(self._session.begin(expect))
+            self._loop.call(self._session.begin(expect, previews=previews))
         try:
             self._inner = AsyncPreflight(profile, _session=self._session, **options)
         except BaseException:
             self._loop.stop(self._session)
             raise
 
-    def check(self, payload: Mapping[str, object] | GenerationRequest) -> Report:
+    def check(self, payload: Mapping[str, object] | GenerationRequest, *, reuse_seconds: float = 0) -> Report:
         """See `AsyncPreflight.check`."""
         _load_pipeline()
-        return self._loop.call(self._inner.check(payload))
+        return self._loop.call(self._inner.check(payload, reuse_seconds=reuse_seconds))
+
+    async def acheck(self, payload: Mapping[str, object] | GenerationRequest, *, reuse_seconds: float = 0) -> Report:
+        """The same for a coroutine: its event loop, whichever it is, goes on while this session's own checks."""
+        return await self._loop.acall(self._inner.check(payload, reuse_seconds=reuse_seconds))
+
+    def illustrate(self, payload: Mapping[str, object] | GenerationRequest) -> tuple[Report, Previews]:
+        """See `AsyncPreflight.illustrate`."""
+        _load_pipeline()
+        return self._loop.call(self._inner.illustrate(payload))
 
     def probe(self, reference: str | Path) -> MediaReport:
         """See `AsyncPreflight.probe`."""
@@ -203,12 +248,18 @@ class _LoopThread:
             self._thread = threading.Thread(target=self._loop.run_forever, name="preflight", daemon=True)
             self._thread.start()
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def _begin(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None:
             coroutine.close()
             ended = "its with block has ended" if self._stopped else "it is a context manager"
             raise UsageError(f"Preflight is not open: {ended} (with preflight.Preflight() as pf: …)")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    async def acall(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(self._begin(coroutine))
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = self._begin(coroutine)
         try:
             # Woken now and then: a Ctrl-C that comes just before a wait begins would else be heard after its end.
             while not future.done():
