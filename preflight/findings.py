@@ -37,6 +37,15 @@ class ExitCode(IntEnum):
     FAIL = 1
     USAGE = 2
     UNKNOWN = 3
+    INVALID_REQUEST = 10
+    """From here on what became of a submission: the provider's answers first."""
+    AUTHENTICATION = 11
+    BALANCE = 12
+    RATE_LIMITED = 13
+    PROVIDER_ERROR = 14
+    NOT_SENT = 15
+    UNANSWERED = 16
+    NOT_UNDERSTOOD = 17
     CRASH = 70
     INTERRUPTED = 130
 
