@@ -1,9 +1,10 @@
-"""`preflight check`: one request, end to end."""
+"""`preflight check`: requests, end to end."""
 
 # ruff: noqa: PLC0415  (what a command needs is imported when it runs)
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,16 @@ import click
 
 from preflight.cli import options, output
 from preflight.errors import RequestUnreadable
+from preflight.language import about, later, say, told
+from preflight.printable import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
+    from preflight.api import Preflight
+    from preflight.cli.several import Asked
+    from preflight.profiles import Profile
     from preflight.render import Format
 
 #: A request is a few hundred bytes; above this the file is something else, most likely the clip itself.
@@ -26,7 +32,7 @@ _LONGEST_REQUEST = 1_000_000
 _FLAG_DEFAULTS = {"model": "kling-v2-6-motion-control", "mode": "std"}
 
 #: The flags are named as people type them, their values after the fields of the request.
-_request_flags = options.together(
+request_flags = options.together(
     click.option("--image", "image_url", metavar="URL|FILE", help="Reference image."),
     click.option("--video", "video_url", metavar="URL|FILE", help="Reference video."),
     click.option("--orientation", "character_orientation", metavar="image|video",
@@ -40,6 +46,7 @@ _request_flags = options.together(
 
 
 @click.command(
+    short_help="Check requests: will they be accepted, and what will be billed?",
     epilog="""\b
 Examples:
   preflight check request.json
@@ -50,89 +57,157 @@ Examples:
   preflight check request.json --price 0.07 --strict && ./submit.sh
   preflight check request.json --format json | jq .estimate
   preflight check request.json --format html > report.html         (a page to keep, to print, to pass on)
+  preflight check jobs/ more/*.json --format junit > report.xml    (several; jobs/**/*.motion.json)
 
 \b
-Exit codes: 0 pass or warn (--strict: pass only), 1 fail, 2 wrong usage, 3 unknown.
-"""
+Exit codes: 0 pass or warn (--strict: pass only), 1 fail, 2 wrong usage, 3 unknown. Of several requests the worst
+decides: 2 before 1 before 3.
+""",
 )
-@click.argument("request_", metavar="[REQUEST.json | -]", required=False)
-@_request_flags
-@click.option("--profile", metavar="NAME|FILE", help="Whose limits apply; see: preflight profiles.")
-@click.option("--price", type=options.PRICE, metavar="AMOUNT", help="Money per billed second, such as 0.07.")
-@click.option("--ignore", multiple=True, metavar="RULE[,RULE…]", help="Leave a rule out; repeatable.")
+@click.argument("requests", metavar="[REQUEST.json | FOLDER | -]…", nargs=-1)
+@request_flags
+@options.judging_options
 @click.option("--strict", is_flag=True, help="A warning fails, too.")
 @options.network_options
 @options.check_format_option
+@click.option("--no-previews", is_flag=True, help="With html: fetch no more than the facts take; no pictures.")
 @options.talk_options
 def check(  # noqa: PLR0913, PLR0917  (one parameter for each option)
-    request_: str | None,
-    profile: str | None,
+    requests: tuple[str, ...],
+    profile: str | Profile | None,
     price: Decimal | None,
     ignore: tuple[str, ...],
     strict: bool,
     network: dict[str, Any],
     format_: Format,
+    no_previews: bool,
     quiet: bool,
     verbose: int,
     no_color: bool,
     **flags: Any,
 ) -> int:
-    """Check one request: will it be accepted, and what will be billed?
+    """Check requests: will they be accepted, and what will be billed?
 
-    The request is a JSON file, standard input (-), or the flags below; a pasted curl command is read as well.
-    Media are URLs, or local files that are to be uploaded later.
+    A request is a JSON file, standard input (-), or the flags below; a pasted curl command is read as well. Media are
+    URLs, or local files that are to be uploaded later. Of a folder, every *.motion.json below it is checked. The
+    flags hold for each of several files.
     """
     level = options.verbosity(quiet, verbose)
-    payload = _payload(request_, flags)
     chosen = network if profile is None else {"profile": profile, **network}
-    with output.status("fetching image and video …", shown=not quiet):
-        from preflight.api import Preflight
+    if _is_several(requests, format_):
+        from preflight.cli.several import Manner, check_several, files_of
 
-        with Preflight(
-            price=price,
-            ignore=[name for names in ignore for name in names.replace(",", " ").split()],
-            expect=payload,
-            **chosen,
-        ) as preflight:
-            output.prepare(format_)
-            report = preflight.check(payload)
-    output.write_report(report, format_, level, no_color=no_color, strict=strict)
+        asked = [_ask(name, flags) for name in files_of(requests, format_)]
+        expected = next((item.payload for item in asked if item.payload is not None), None)
+        with _open(expected, price=price, ignore=ignore, **chosen) as preflight:
+            return check_several(preflight, asked, Manner(format_, level, no_color, strict))
+    payload = read_payload(requests[0] if requests else None, flags)
+    illustrated = format_ == "html" and not no_previews
+    with (
+        output.status(say("fetching image and video …"), shown=not quiet),
+        _open(payload, previews=illustrated, price=price, ignore=ignore, **chosen) as preflight,
+    ):
+        output.prepare(format_)
+        report, previews = preflight.illustrate(payload) if illustrated else (preflight.check(payload), None)
+    output.write_report(report, format_, level, no_color=no_color, strict=strict, previews=previews)
     return report.exit_code(strict=strict)
 
 
-def _payload(source: str | None, flags: dict[str, Any]) -> Mapping[str, object]:
-    watermark = flags.pop("watermark")
-    given = {name: value for name, value in flags.items() if value is not None}
-    if watermark is not None:
-        given["watermark_info"] = {"enabled": watermark}
+def _is_several(names: Sequence[str], format_: Format) -> bool:
+    """Is this more than one report? A form for machines tells any number of files, one included."""
+    from preflight.render import MACHINES
+
+    return len(names) > 1 or (len(names) == 1 and (format_ in MACHINES or is_folder(names[0])))
+
+
+def is_folder(name: str) -> bool:
+    """Does a word of the command line name a folder?"""
+    return name != "-" and os.path.isdir(name)  # noqa: PTH112  (a word may be too long for a Path to look at)
+
+
+def _open(expected: Mapping[str, object] | None, **chosen: Any) -> Preflight:
+    """A session whose first media are already on their way."""
+    from preflight.api import Preflight
+
+    return Preflight(expect=expected, **chosen)
+
+
+def read_payload(source: str | None, flags: Mapping[str, Any]) -> Mapping[str, object]:
+    """The request of a file, of standard input (`-`) or of the flags alone (None); the flags win over a file.
+
+    `flags`: what `request_flags` hands to a command.
+
+    Raises:
+        click.UsageError: neither a source nor a flag is given, or the source is not the name of a file.
+        RequestUnreadable: there is no request in it.
+    """
+    given = _given(flags)
     if source is not None:
-        return {**_read(source), **given}
+        return {**_parse(_read(source), source), **given}
     if not given:
         piped = sys.stdin is not None and not sys.stdin.isatty()
         raise click.UsageError(
-            "give a request file, - for standard input, or --image, --video and --orientation"
-            + ("; what is piped in is read by: preflight check -" if piped else "")
+            say("give a request file, - for standard input, or --image, --video and --orientation")
+            + (say("; what is piped in is read by: preflight check -") if piped else "")
         )
     return {**_FLAG_DEFAULTS, **given}
 
 
-def _read(source: str) -> Mapping[str, object]:
-    from preflight.deliver.url import is_url, redact
+def _ask(name: str, flags: Mapping[str, Any]) -> Asked:
+    """One of several requests; what cannot be read is told with it, and stops no other."""
+    from preflight.cli.several import Asked
+    from preflight.redaction import redact_quoted
+    from preflight.request.locate import Source
+
+    given, text = _given(flags), ""
+    called = redact_quoted(_origin(name), [name])  # it may be a URL that stands where no URL belongs
+    try:
+        text = _read(name)
+        payload = {**_parse(text, name), **given}
+    except (click.UsageError, RequestUnreadable) as error:
+        is_file = name != "-" and isinstance(error, RequestUnreadable)
+        return Asked(Source(called, text, is_file), None, clean(redact_quoted(str(error), [name])))
+    return Asked(Source(called, text, name != "-", frozenset(given)), payload)
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, object]:
+    """The fields that the flags give."""
+    given = {name: value for name, value in flags.items() if name != "watermark" and value is not None}
+    return given if flags["watermark"] is None else {**given, "watermark_info": {"enabled": flags["watermark"]}}
+
+
+def _origin(source: str) -> str:
+    return say("standard input") if source == "-" else source
+
+
+def _parse(text: str, source: str) -> Mapping[str, object]:
     from preflight.request import parse_request
+
+    return parse_request(text, _origin(source))
+
+
+def _read(source: str) -> str:
+    """The text of a file, or of standard input."""
+    from preflight.deliver.url import is_url, redact
 
     if is_url(source):
         raise click.UsageError(
-            f"{redact(source)} is a URL, not a request file; name it with --video or --image, "
-            "or look at it alone: preflight probe URL"
+            say(
+                "{url} is a URL, not a request file; name it with --video or --image, "
+                "or look at it alone: preflight probe URL",
+                url=redact(source),
+            )
         )
     if source.lstrip().startswith(("{", "[", "curl ")):
         raise click.UsageError(
-            "that is the request itself, not the name of its file; give it on standard input: "
-            "preflight check - < request.json"
+            say(
+                "that is the request itself, not the name of its file; give it on standard input: "
+                "preflight check - < request.json"
+            )
         )
-    origin = "standard input" if source == "-" else source
+    origin = _origin(source)
     if source == "-" and sys.stdin is not None and sys.stdin.isatty():
-        output.say("preflight: reading the request from standard input; end it with Ctrl-D")
+        output.say(say("preflight: reading the request from standard input; end it with Ctrl-D"))
     try:
         if source == "-":
             data = sys.stdin.buffer.read(_LONGEST_REQUEST + 1) if sys.stdin is not None else b""
@@ -140,12 +215,14 @@ def _read(source: str) -> Mapping[str, object]:
             with Path(source).open("rb") as file:
                 data = file.read(_LONGEST_REQUEST + 1)
     except (OSError, ValueError) as error:
-        raise RequestUnreadable(f"{origin}: {getattr(error, 'strerror', None) or 'not a file name'}") from None
+        reason = told(getattr(error, "strerror", None) or later("not a file name"))
+        raise RequestUnreadable(about(origin, reason)) from None
     probe = f"preflight probe {'FILE' if source == '-' else source}"
     if len(data) > _LONGEST_REQUEST:
-        raise RequestUnreadable(f"{origin}: too large for a request; for a clip or a picture: {probe}")
+        advice = say("too large for a request; for a clip or a picture: {probe}", probe=probe)
+        raise RequestUnreadable(about(origin, advice))
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise RequestUnreadable(f"{origin}: not text, so not a request; for a clip or a picture: {probe}") from None
-    return parse_request(text, origin)
+        advice = say("not text, so not a request; for a clip or a picture: {probe}", probe=probe)
+        raise RequestUnreadable(about(origin, advice)) from None

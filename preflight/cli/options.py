@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from preflight.language import say
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -22,7 +24,8 @@ class _Bytes(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = re.fullmatch(r"([1-9]\d{0,14})([KMG]?)(?:i?B)?", str(value), re.IGNORECASE)
         if not match:
-            self.fail(f"{value!r} is not a number of bytes above zero, such as 8388608, 512K or 8M", param, ctx)
+            fault = say("{value!r} is not a number of bytes above zero, such as 8388608, 512K or 8M", value=value)
+            self.fail(fault, param, ctx)
         power: int = " KMG".index(match[2].upper() or " ")
         return int(match[1]) * 1 << 10 * power
 
@@ -38,7 +41,7 @@ class _Price(click.ParamType[Decimal]):
         except InvalidOperation:
             price = Decimal("nan")
         if not price.is_finite() or price <= 0:
-            self.fail(f"{value!r} is not an amount above zero, such as 0.07", param, ctx)
+            self.fail(say("{value!r} is not an amount above zero, such as 0.07", value=value), param, ctx)
         return price
 
 
@@ -53,13 +56,23 @@ class _Seconds(click.ParamType[float]):
         except ValueError:
             seconds = math.nan
         if not 0 < seconds < math.inf:
-            self.fail(f"{value!r} is not a number of seconds above zero, such as 20", param, ctx)
+            self.fail(say("{value!r} is not a number of seconds above zero, such as 20", value=value), param, ctx)
         return seconds
+
+
+class _Profile(click.ParamType[Any]):
+    """A profile by name or path; or the profile itself, where settings made one."""
+
+    name = "profile"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        return value
 
 
 BYTES = _Bytes()
 SECONDS = _Seconds()
 PRICE = _Price()
+PROFILE = _Profile()
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -77,13 +90,31 @@ def _formats(*names: str, told: str) -> Callable[[Command], Command]:
     return click.option("--format", "format_", type=click.Choice(names), default=names[0], show_default=True, help=told)
 
 
+def _names(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """`--ignore a,b --ignore c`: each name once more by itself."""
+    return tuple(name for names in given for name in names.replace(",", " ").split())
+
+
+#: How a request is judged.
+judging_options = together(
+    click.option("--profile", type=PROFILE, metavar="NAME|FILE",
+                 help="Whose limits apply; see: preflight profiles."),
+    click.option("--price", type=PRICE, metavar="AMOUNT", help="Money per billed second, such as 0.07."),
+    click.option("--ignore", multiple=True, metavar="RULE[,RULE…]", callback=_names,
+                 help="Leave a rule out; repeatable."),
+)  # fmt: skip
+
 format_option = _formats("text", "json", told="For people, or one JSON object on a line.")
 check_format_option = _formats(
     "text",
     "json",
     "html",
     "csv",
-    told="For people: text, or html (a page). For programs: json (an object on a line), csv (a row).",
+    "junit",
+    "github",
+    "sarif",
+    told="For people: text, or html (a page). For programs: json (an object on a line), csv (a row). "
+    "For CI servers: junit, sarif, or github (annotations).",
 )
 probe_format_option = _formats(
     "text", "json", "csv", told="For people, or for programs: json (an object on a line), csv (a row)."
@@ -138,5 +169,5 @@ talk_options = together(
 def verbosity(quiet: bool, verbose: int) -> int:
     """One number for two options: -1 is quiet, 1 and above is more."""
     if quiet and verbose:
-        raise click.UsageError("-q and -v contradict each other")
+        raise click.UsageError(say("-q and -v contradict each other"))
     return -1 if quiet else verbose

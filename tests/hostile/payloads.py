@@ -28,7 +28,17 @@ from preflight import log as logs
 from preflight.log import log_to
 from preflight.render import Format, render
 from tests.hostile import Score
-from tests.hostile.readers import read_colours, read_csv, read_html, read_json, read_log, read_terminal
+from tests.hostile.readers import (
+    read_colours,
+    read_csv,
+    read_github,
+    read_html,
+    read_json,
+    read_junit,
+    read_log,
+    read_sarif,
+    read_terminal,
+)
 from tests.hostile.talker import Job, Talker
 from tests.media import Clip, build, find_box, patch
 from tests.servers import MediaServer, NoRanges, Raw
@@ -48,7 +58,14 @@ PROFILE = Path(preflight.__file__).parent / "profiles" / "xcompute.toml"
 _REQUEST = {"model": "kling-v2-6-motion-control", "mode": "std", "character_orientation": "image"}
 
 
-READERS: dict[str, Callable[[str], Iterator[str]]] = {"json": read_json, "csv": read_csv, "html": read_html}
+READERS: dict[str, Callable[[str], Iterator[str]]] = {
+    "json": read_json,
+    "csv": read_csv,
+    "html": read_html,
+    "junit": read_junit,
+    "github": read_github,
+    "sarif": read_sarif,
+}
 
 
 def read_report(report: Report | MediaReport) -> Iterator[str]:
@@ -58,7 +75,7 @@ def read_report(report: Report | MediaReport) -> Iterator[str]:
         yield from (f"text: {found}" for found in read_terminal(plain))
         yield from read_colours(render(report, "text", color=True, verbosity=verbosity), plain)
     for name in get_args(Format):
-        if name != "text" and not (name == "html" and isinstance(report, preflight.MediaReport)):
+        if name in {"json", "csv"} or (name != "text" and isinstance(report, preflight.Report)):
             yield from (f"{name}: {found}" for found in READERS[name](render(report, name)))
     yield from (f"str: {found}" for found in read_terminal(str(report)))
 
