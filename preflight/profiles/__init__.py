@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -18,15 +19,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from preflight.errors import ProfileInvalid
 from preflight.findings import Severity
+from preflight.language import about, later, say, told
 from preflight.printable import clean
-from preflight.profiles.words import nearest, told
+from preflight.profiles.words import nearest, problems
 from preflight.redaction import redact_trace
 from preflight.request import GenerationRequest
 
-Basis = Literal["documented", "upstream", "observed", "inferred"]
+Basis = Literal["documented", "upstream", "observed", "inferred", "own"]
 Number = int | Decimal
 Rounding = Literal["none", "nearest", "ceil", "floor"]
 DEFAULT = "xcompute"
+
+
+@lru_cache(256)  # every job asks for the same few
+def _exact(number: Number) -> Fraction:
+    return Fraction(number)
 
 
 class _Model(BaseModel):
@@ -40,7 +47,7 @@ class Sourced(_Model):
     checked: date = Field(description="When somebody last read it there.")
     basis: Basis = Field(
         description="documented: the provider's own page; upstream: the model vendor's reference; "
-        "observed: seen in answers; inferred: our own reading."
+        "observed: seen in answers; inferred: preflight's own reading; own: the user's own rule."
     )
 
 
@@ -57,18 +64,19 @@ class Limit(Sourced):
     @classmethod
     def _true_is_no_number(cls, value: object) -> object:
         if any(isinstance(part, bool) for part in (value.values() if isinstance(value, Mapping) else [value])):
-            raise ValueError("not a number")
+            raise ValueError(say("not a number"))
         return value
 
     @model_validator(mode="after")
     def _table_has_a_key(self) -> Self:
         if isinstance(self.value, dict) != (self.by is not None):
-            raise ValueError("a table of values needs `by`, and `by` needs a table of values")
+            raise ValueError(say("a table of values needs `by`, and `by` needs a table of values"))
         if isinstance(self.value, dict) and self.by:
             choices: tuple[str, ...] = get_args(GenerationRequest.model_fields[self.by].annotation)
             lacking = [choice for choice in choices if choice not in self.value]
             if lacking or len(self.value) > len(choices):
-                raise ValueError(f"the table has exactly one number for each {self.by}: {', '.join(choices)}")
+                words = {"name": self.by, "choices": ", ".join(choices)}
+                raise ValueError(say("the table has exactly one number for each {name}: {choices}", **words))
         return self
 
     @property
@@ -76,7 +84,7 @@ class Limit(Sourced):
         """The value of a plain numeric limit."""
         if not isinstance(self.value, int | Decimal):
             raise TypeError(f"not a plain number: {self.value!r}")
-        return Fraction(self.value)
+        return _exact(self.value)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,8 +98,8 @@ class Limit(Sourced):
         if not isinstance(self.value, dict):
             return (self.number,)
         if key in self.value:
-            return (Fraction(self.value[key]),)
-        return tuple(Fraction(value) for value in self.value.values())
+            return (_exact(self.value[key]),)
+        return tuple(map(_exact, self.value.values()))
 
 
 class Price(_Model):
@@ -130,8 +138,8 @@ class Profile(_Model):
 
     @model_validator(mode="after")
     def _limits_make_sense(self) -> Self:
-        if problems := list(_senseless(self.limits)):
-            raise ValueError("; ".join(problems))
+        if senseless := list(_senseless(self.limits)):
+            raise ValueError(say("; ").join(senseless))
         return self
 
 
@@ -160,7 +168,7 @@ LIMITS: dict[str, str] = {
 
 
 #: Every key that may stand anywhere in a profile file.
-_KEYS = (
+KEYS = (
     "schema",
     *(name for model in (Profile, Limit, Billing, Tariff, Price) for name in model.model_fields if name != "schema_"),
 )
@@ -177,32 +185,37 @@ _ORDERED = (
 
 def _senseless(limits: Mapping[str, Limit]) -> Iterator[str]:
     """What no provider can mean: names that no rule asks for, wrong units, negative numbers, empty ranges."""
-    problems = {name: problem for name, limit in limits.items() if (problem := _senseless_alone(name, limit))}
-    yield from (f"limits.{name}: {problem}" for name, problem in problems.items())
-    sound = set(limits) - set(problems)
+    senseless = {name: problem for name, limit in limits.items() if (problem := _senseless_alone(name, limit))}
+    yield from (about(f"limits.{name}", problem) for name, problem in senseless.items())
+    sound = set(limits) - set(senseless)
     for low, high in _ORDERED:
         if {low, high} <= sound and max(limits[low].numbers(None)) > min(limits[high].numbers(None)):
-            yield f"limits.{low}: larger than limits.{high}, so nothing would be accepted"
+            problem = say("larger than limits.{high}, so nothing would be accepted", high=high)
+            yield about(f"limits.{low}", problem)
+
+
+def unknown_limit(name: str) -> str:
+    """What is wrong with a name that no rule asks for."""
+    return say("no such limit") + (nearest(name, LIMITS) or say(" (known: {names})", names=", ".join(LIMITS)))
 
 
 def _senseless_alone(name: str, limit: Limit) -> str | None:
     unit = LIMITS.get(name)
     if unit is None:
-        return "no such limit" + (nearest(name, LIMITS) or f" (known: {', '.join(LIMITS)})")
+        return unknown_limit(name)
     if limit.unit != unit:
-        return f"the unit is {unit!r}, not {limit.unit!r}"
+        return say("the unit is {unit!r}, not {given!r}", unit=unit, given=limit.unit)
     if not isinstance(limit.value, tuple if unit == "names" else (int, Decimal, dict)):
-        return f"{limit.value!r} is not a value in {unit}"
+        return say("{value!r} is not a value in {unit}", value=limit.value, unit=unit)
     if isinstance(limit.value, tuple):
-        return None if limit.names and all(limit.names) else "names are wanted; leave the limit out where there is none"
+        is_sound = limit.names and all(limit.names)
+        return None if is_sound else say("names are wanted; leave the limit out where there is none")
     least = min(limit.numbers(None))
     if least < 0:
-        return "a limit is not below zero"
-    return (
-        "a maximum is above zero; leave the limit out where there is none"
-        if name.endswith("_max") and not least
-        else None
-    )
+        return say("a limit is not below zero")
+    if name.endswith("_max") and not least:
+        return say("a maximum is above zero; leave the limit out where there is none")
+    return None
 
 
 def _not_yet_read(profile: Profile) -> Iterator[str]:
@@ -211,7 +224,8 @@ def _not_yet_read(profile: Profile) -> Iterator[str]:
     named: dict[str, Any] = {"billing": profile.billing, "tariff": profile.tariff}
     for place, sourced in (named | {f"limits.{name}": limit for name, limit in profile.limits.items()}).items():
         if sourced and sourced.checked > latest:
-            yield f"{place}.checked: {sourced.checked} is still to come, not the day of a reading"
+            problem = say("{date} is still to come, not the day of a reading", date=sourced.checked)
+            yield about(f"{place}.checked", problem)
 
 
 def built_in() -> tuple[str, ...]:
@@ -243,23 +257,42 @@ def load_profile(name: str | Path = DEFAULT) -> Profile:
     path = Path(name) if is_file else Path(__file__).parent / f"{text}.toml"
     shown = name if is_file else path
     if not is_file and text not in built_in():
-        raise ProfileInvalid(
-            redact_trace(
-                f"no profile {text!r}{nearest(text.lower(), built_in())}; built in: {', '.join(built_in())}, "
-                "or a path to a .toml file"
-            )
+        problem = say(
+            "no profile {name!r}{hint}; built in: {names}, or a path to a .toml file",
+            name=text,
+            hint=nearest(text.lower(), built_in()),
+            names=", ".join(built_in()),
         )
+        raise ProfileInvalid(redact_trace(problem))
     try:
         table = _cleaned(tomllib.loads(path.read_text("utf-8"), parse_float=Decimal))
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ProfileInvalid(redact_trace(f"profile {shown}: {reason}")) from None
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _invalid(shown, told(reason or later("not UTF-8 text"))) from None
     except tomllib.TOMLDecodeError as error:
-        raise ProfileInvalid(redact_trace(f"profile {shown}: not TOML: {error}")) from error
+        raise _invalid(shown, say("not TOML: {error}", error=error)) from error
     try:
         profile = Profile.model_validate(table)
     except ValidationError as error:
-        raise ProfileInvalid(redact_trace(f"profile {shown}: {told(error, _KEYS)}")) from error
-    if is_file and (late := list(_not_yet_read(profile))):
-        raise ProfileInvalid(redact_trace(f"profile {shown}: {'; '.join(late)}"))
+        raise _invalid(shown, problems(error, KEYS)) from error
+    if is_file:
+        require_sense(profile, _called(shown))
     return profile
+
+
+def _called(name: object) -> str:
+    return say("profile {name}", name=name)
+
+
+def _invalid(name: object, problem: str) -> ProfileInvalid:
+    return ProfileInvalid(redact_trace(about(_called(name), problem)))
+
+
+def require_sense(profile: Profile, name: str) -> None:
+    """Make sure that a profile of a user's own says nothing that cannot be.
+
+    Raises:
+        ProfileInvalid: it claims to have been read tomorrow.
+    """
+    if late := list(_not_yet_read(profile)):
+        raise ProfileInvalid(redact_trace(about(name, say("; ").join(late))))

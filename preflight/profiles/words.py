@@ -5,6 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from preflight.language import about, later, say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -12,33 +14,33 @@ if TYPE_CHECKING:
 
 #: pydantic's kind of error -> what is wanted.
 _WANTED = {
-    "string_type": "text in quotes",
-    "int_type": "a whole number",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "date_type": "a date such as 2026-11-01, without quotes",
-    "date_parsing": "a date such as 2026-11-01, without quotes",
-    "date_from_datetime_parsing": "a date such as 2026-11-01, without quotes",
-    "date_from_datetime_inexact": "a date without a time, such as 2026-11-01",
-    "decimal_parsing": "a number",
-    "decimal_type": "a number",
-    "finite_number": "a number that ends",
-    "greater_than": "a number above zero",
+    "string_type": later("text in quotes"),
+    "int_type": later("a whole number"),
+    "dict_type": later("a table"),
+    "model_type": later("a table"),
+    "list_type": later("a list"),
+    "tuple_type": later("a list"),
+    "date_type": later("a date such as 2026-11-01, without quotes"),
+    "date_parsing": later("a date such as 2026-11-01, without quotes"),
+    "date_from_datetime_parsing": later("a date such as 2026-11-01, without quotes"),
+    "date_from_datetime_inexact": later("a date without a time, such as 2026-11-01"),
+    "decimal_parsing": later("a number"),
+    "decimal_type": later("a number"),
+    "finite_number": later("a number that ends"),
+    "greater_than": later("a number above zero"),
 }
 #: Where the wanted form is one of ours: the last key of the place.
 _FORMS = {
-    "name": "lower-case letters, digits and hyphens, such as my-provider",
-    "currency": "three capital letters, such as USD",
+    "name": later("lower-case letters, digits and hyphens, such as my-provider"),
+    "currency": later("three capital letters, such as USD"),
 }
-_VALUE = "a number, a list of names, or a table of numbers, as the limit's unit asks"
+_VALUE = later("a number, a list of names, or a table of numbers, as the limit's unit asks")
 
 
-def told(error: ValidationError, known: Iterable[str]) -> str:
+def problems(error: ValidationError, known: Iterable[str]) -> str:
     """Every problem once, joined by semicolons; `known` are the keys that a profile may hold anywhere."""
     names = sorted(set(known))
-    return "; ".join(dict.fromkeys(_each(error, names)))
+    return say("; ").join(dict.fromkeys(_each(error, names)))
 
 
 def _each(error: ValidationError, names: list[str]) -> Iterator[str]:
@@ -49,30 +51,31 @@ def _each(error: ValidationError, names: list[str]) -> Iterator[str]:
             continue  # the list seems short because what is in it does not hold
         if place[:1] == ["limits"] and place[2:3] == ["value"] and item["type"] != "missing":
             # One error for each form that a value may have: told once.
-            yield f"{'.'.join(place[:3])}: wanted is {_VALUE}"
+            yield about(".".join(place[:3]), say("wanted is {wanted}", wanted=say(_VALUE)))
         elif item["type"] == "value_error":
             said = str(item["ctx"]["error"])
-            yield f"{'.'.join(place)}: {said}" if place else said
+            yield about(".".join(place), said) if place else said
         else:
-            yield f"{'.'.join(place) or 'profile'}: {_plain(item, place, names)}"
+            yield about(".".join(place) or "profile", _plain(item, place, names))
 
 
 def _plain(item: Any, place: list[str], names: list[str]) -> str:
     last = place[-1] if place else ""
     match item["type"]:
         case "missing":
-            return "is missing"
+            return say("is missing")
         case "extra_forbidden":
-            return f"no such key{nearest(last, names)}"
+            return say("no such key") + nearest(last, names)
         case "string_too_short" | "too_short":
-            return "must not be empty"
+            return say("must not be empty")
         case "literal_error" | "enum":
-            return f"{item['input']!r} is not one of {item['ctx']['expected'].replace(' or ', ', ')}"
+            choices = item["ctx"]["expected"].replace(" or ", ", ")
+            return say("{value!r} is not one of {names}", value=item["input"], names=choices)
     wanted = _FORMS.get(last) or _WANTED.get(item["type"]) or item["msg"].removeprefix("Input should be ")
-    return f"wanted is {wanted}, not {item['input']!r}"
+    return say("wanted is {wanted}, not {value!r}", wanted=say(wanted), value=item["input"])
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing."""
     near = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return say("; did you mean {name!r}?", name=near[0]) if near else ""
