@@ -70,7 +70,7 @@ def held(folder: Path) -> tuple[dict[int, int], list[str]]:
         return {}, []
     run, found, wrong = Run.attach(folder), dict[int, int](), list[str]()
     for index in range(-(-ROWS // SHARD_ROWS)):
-        for result in run.results(index):
+        for result in (line["result"] for line in run.lines(index)):
             if result["row"] in found:
                 wrong.append(f"row {result['row']} is there twice")
             if result["text"] != text_of(result["row"]):

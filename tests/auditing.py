@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
 import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +16,7 @@ from preflight.audit.conduct import Order, begin, conduct
 from preflight.audit.engine import Means, run_shards
 from preflight.settings import bounds_of, settings_of
 from tests.media import Clip, build
+from tests.servers import Ask, Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,3 +88,31 @@ def core(result: dict[str, Any]) -> dict[str, Any]:
         if kept[kind] is not None:
             kept[kind] = {name: value for name, value in kept[kind].items() if name != "transfer"}
     return kept
+
+
+@dataclass
+class KillsWhoeverAsks:
+    """Ends the process at the other end of the connection, so many times; then it is a good server."""
+
+    times: int
+    killed: list[int] = field(default_factory=list)
+
+    def respond(self, ask: Ask) -> None:
+        """Answer, or not."""
+        if len(self.killed) < self.times:
+            self.killed.append(pid_of(ask._socket.getpeername()[1]))
+            assert self.killed[-1] != os.getpid()
+            os.kill(self.killed[-1], signal.SIGKILL)
+            ask.hang_up()
+        Ranges().respond(ask)
+
+
+def pid_of(port: int) -> int:
+    """The process that has this loopback port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()]
+    inode = next(line[9] for line in lines if line[1] == f"0100007F:{port:04X}")
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it was closed a moment ago
+            if str(link.readlink()) == f"socket:[{inode}]":
+                return int(link.parts[2])
+    raise AssertionError(port)

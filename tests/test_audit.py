@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from preflight.audit.conduct import Order, begin, reopen_failed, tally_of
-from preflight.audit.folder import Run
-from preflight.audit.rejudge import rejudge
+from preflight.audit.durable import RunStopped
+from preflight.audit.engine import run_shards
+from preflight.audit.folder import Manifest, Run
+from preflight.audit.model import Job, Shard
+from preflight.audit.rejudge import rejudge, require_same_rows, source_of
+from preflight.errors import UsageError
 from preflight.settings import settings_of
-from tests.auditing import PORTRAIT, audit, clip, core, means, table
+from tests.auditing import PORTRAIT, KillsWhoeverAsks, audit, clip, core, means, table
 from tests.servers import Drop, MediaServer, Redirect, Silent, Status
 
 if TYPE_CHECKING:
@@ -99,8 +103,12 @@ def test_a_stopped_run_goes_on(world: MediaServer, tmp_path: Path) -> None:
 
     complete, _ = audit(order, tmp_path / "run", stop=stop, tell=tell, per_host=1)
     assert not complete
-    complete, results = audit(order, tmp_path / "run")
+    kept = tally_of(Run.attach(tmp_path / "run")).rows
+    assert kept
+    told: list[int] = []
+    complete, results = audit(order, tmp_path / "run", tell=lambda snapshot: told.append(snapshot.rows_done))
     assert complete
+    assert (min(told), max(told)) == (kept, 40)
     assert [result["row"] for result in results] == list(range(1, 41))
     assert all(len(world.asked(f"v{number}.mp4")) == 1 for number in range(40))
 
@@ -134,6 +142,25 @@ def test_a_process_that_dies_costs_nothing(world: MediaServer, tmp_path: Path) -
     assert killed
     assert complete
     assert [result["row"] for result in results] == list(range(1, 61))
+
+
+def test_a_row_that_ends_every_process_stops_only_its_shard(world: MediaServer, tmp_path: Path) -> None:
+    """It is found out: shards that were open beside it are not blamed, and finished."""
+    urls = [world.serve(f"{number}.mp4", clip(8)) for number in range(60)]
+    killer = KillsWhoeverAsks(times=99)
+    world.serve("33.mp4", clip(8), behaviour=killer)
+    found = [Job(row, None, {"video_url": url}, {}, "video") for row, url in enumerate(urls, 1)]
+    shards = [Shard(index, tuple(found[index * 10 : index * 10 + 10])) for index in range(6)]
+    folder = tmp_path / "run"
+    Run.create(folder, Manifest.of(input={}, options={}, shard_rows=10)).close()
+    with pytest.raises(RunStopped, match=r"^every process that begins shard 3 dies; every other shard is finished$"):
+        run_shards(iter(shards), means(folder), processes=2)
+    assert len(killer.killed) == 3
+    run = Run.attach(folder)
+    assert run.finished() == [0, 1, 2, 4, 5]
+    killer.times = 0  # and once the row is mended the run goes on
+    assert run_shards(iter(shards[3:4]), means(folder), processes=2)
+    assert [result["row"] for index in range(6) for result in run.results(index)] == list(range(1, 61))
 
 
 def test_what_may_pass_is_tried_again_at_the_end(world: MediaServer, tmp_path: Path) -> None:
@@ -288,11 +315,55 @@ def test_facts_are_judged_anew_without_a_request(world: MediaServer, tmp_path: P
     _, fresh = audit(order, tmp_path / "fresh", options={"ignore": ["delivery-not-found"]})
     world.log.clear()
     settings = settings_of("xcompute", {"ignore": ["delivery-not-found"]})
-    with begin(tmp_path / "two", order.manifest({})) as run:
-        rejudge(order, Run.attach(tmp_path / "one"), run, settings)
+    old = Run.attach(tmp_path / "one")
+    manifest = order.manifest({} | source_of(old))
+    require_same_rows(old, manifest)
+    with begin(tmp_path / "two", manifest) as run:
+        rejudge(order, old, run, settings)
         again = [result for index in run.finished() for result in run.results(index)]
     assert world.log == []
     assert [core(result) for result in again] == [core(result) for result in fresh]
     for path in (path for path in tmp_path.rglob("*") if path.is_file() and path.name != "jobs.csv"):
         data = path.read_bytes()
         assert b"SECRETSECRET" not in (gzip.decompress(data) if path.suffix == ".gz" else data)
+
+
+def test_facts_of_two_runs_are_never_mixed(world: MediaServer, tmp_path: Path) -> None:
+    """What is made of one run's facts is no run of another's, nor of the same one once rows were checked again."""
+    rows = jobs(world, 3)
+    world.serve("v1.mp4", clip(8), behaviour=Status(404, times=1))
+    order = Order(table(tmp_path / "jobs.csv", rows))
+    audit(order, tmp_path / "one")
+    audit(order, tmp_path / "two")
+    one, two = (Run.attach(tmp_path / name) for name in ("one", "two"))
+    first = order.manifest({} | source_of(one))
+    assert first == order.manifest({} | source_of(one))
+    assert len({manifest.options_hash for manifest in (first, order.manifest(source_of(two)), order.manifest({}))}) == 3
+    with begin(tmp_path / "one", order.manifest({})) as run:
+        assert reopen_failed(run, "all") == 1
+        with pytest.raises(UsageError, match="not finished"):
+            source_of(run)
+    audit(order, tmp_path / "one")
+    assert first.changes(order.manifest(source_of(one)))
+
+
+def test_facts_of_other_media_are_not_judged(world: MediaServer, tmp_path: Path) -> None:
+    """Another column or another kind of medium makes other rows of the same table; whatever gets past that is seen."""
+    path = tmp_path / "jobs.csv"
+    links = [video for _, video in jobs(world, 3)]
+    path.write_text("a,b\n" + "".join(f"{link},{link}?other\n" for link in links), "utf-8")
+    order = Order(path, as_medium="video", mapping={"video_url": "a"})
+    audit(order, tmp_path / "one")
+    old = Run.attach(tmp_path / "one")
+    others = (
+        Order(path, as_medium="video", mapping={"video_url": "b"}),
+        Order(path, as_medium="image", mapping={"image_url": "a"}),
+    )
+    for number, other in enumerate(others):
+        with pytest.raises(UsageError, match="another choice of its rows or columns"):
+            require_same_rows(old, other.manifest({}))
+        with (
+            begin(tmp_path / f"other{number}", other.manifest({})) as run,
+            pytest.raises(UsageError, match="row 1 named other media"),
+        ):
+            rejudge(other, old, run, settings_of("xcompute", {}))

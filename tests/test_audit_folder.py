@@ -178,6 +178,34 @@ def test_rows_of_a_finished_shard_are_checked_again(tmp_path: Path) -> None:
         ]
 
 
+def test_the_results_of_an_open_shard(tmp_path: Path) -> None:
+    """Each row that is done once, in order, with its last line; one that is to be checked again is not done."""
+    with a_run(tmp_path / "run") as run:
+        finished(run, 1, 2, 3)
+        assert list(run.results(1)) == []
+        with run.journal(1) as journal:
+            for row in (6, 4, 5):
+                journal.add(a_line(row, a="x"))
+            journal.add(a_line(4, 2, b=1))
+        run.reopen(0, [2])
+        assert (run.finished(), run.begun()) == ([], [0, 1])
+        told = [[(result["row"], result["input"]) for result in run.results(index)] for index in run.begun()]
+        assert told == [[(1, {}), (3, {})], [(4, {"b": 1}), (5, {"a": "x"}), (6, {"a": "x"})]]
+        assert run.columns() == {"b": {"int"}, "a": {"str"}}
+
+
+def test_the_digest_of_a_run(tmp_path: Path) -> None:
+    """Of the same rows it is the same, in whatever folder; of others it is another; a damaged shard is told."""
+    for name, rows in (("a", (1, 2)), ("b", (1, 2)), ("c", (1, 3))):
+        with a_run(tmp_path / name) as run:
+            finished(run, *rows)
+    digests = [Run.attach(tmp_path / name).digest for name in "abc"]
+    assert digests[0] == digests[1] != digests[2]
+    (tmp_path / "a" / "shards" / "00000.jsonl.gz").write_bytes(b"")
+    with pytest.raises(UsageError, match="cannot read"):
+        _ = Run.attach(tmp_path / "a").digest
+
+
 def test_a_left_over_journal_beside_its_finished_shard_goes(tmp_path: Path) -> None:
     """A kill between the renaming and the removal leaves both: the finished one counts."""
     with a_run(tmp_path / "run") as run:
@@ -244,6 +272,29 @@ def test_a_run_that_was_started_otherwise(tmp_path: Path, now: dict[str, Any], t
             run.refuse_if_different(a_manifest(**now))
         assert told in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"profile": "y"}, "add --rejudge"),
+        ({"profile": "x", "price": "0.07", "mode": "pro"}, "add --rejudge"),
+        ({"profile": "y", "timeout": 3}, "Name another folder with --run"),
+        ({"profile": "y", "rejudged run": "abc"}, "Name another folder with --run"),
+    ],
+)
+def test_how_to_judge_a_run_otherwise(tmp_path: Path, options: dict[str, Any], advice: str) -> None:
+    """What only judges needs no fetch: the advice is to judge anew. What fetches needs another run."""
+    with Run.create(tmp_path / "a run", a_manifest()) as run:
+        for finish in (None, run.complete):
+            if finish:
+                finish()
+            with pytest.raises(UsageError) as caught:
+                run.refuse_if_different(a_manifest(options=options))
+            assert advice in str(caught.value)
+            if "--rejudge" in advice:
+                assert f"--rejudge '{tmp_path}/a run'" in str(caught.value)
+                assert ("finish it as it was started" in str(caught.value)) == (finish is None)
 
 
 def test_a_run_that_is_the_same(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -156,12 +157,155 @@ def test_an_open_quotation_mark_swallows_nothing(table: Path) -> None:
 def test_bytes_that_are_not_utf8(table: Path) -> None:
     """In a carried column they are shown; in a field they would change what is fetched."""
     head, row = b"image,video,prompt,shop\n", f"{TWO},".encode()
-    first, second = read(table, head + row + b"wave,K\xf6ln\n" + row + b"gr\xfc\xdfe,x\n")
+    spoilt = head + row + b"wave,K\xf6ln\n" + row + b"gr\xfc\xdfe,x\n"
+    first, second, *_ = read(table, spoilt + row + "Größe,Köln\n".encode() + row + "Düne,Köln\n".encode())
+    assert [first, second] == read(table, spoilt, encoding="utf-8")
     assert isinstance(first, Job)
     assert first.carried == {"shop": "K\\xf6ln"}
     assert isinstance(second, BadRow)
     assert second.reason == "is not UTF-8 in the column prompt (byte 0xFC); save the file as UTF-8"
     assert second.carried == {"shop": "x"}
+
+
+# ------------------------------------------------------------------------------------------------ encodings
+
+GERMAN, CHINESE = "Größe für Köln", "杭州西湖商店"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("gb18030", CHINESE), ("GBK", CHINESE), ("latin-1", GERMAN), ("windows-1252", GERMAN + " – 5 €"),
+     ("utf-16-le", CHINESE + " 🎬"), ("UTF-16", CHINESE), ("utf_32_be", CHINESE), ("Big5", "臺北商店"),
+     ("cp1251", "Москва")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "txt"])
+def test_any_encoding_that_is_named(tmp_path: Path, encoding: str, text: str, kind: str) -> None:
+    """Names, fields and carried columns come out as they were written."""
+    path, url = tmp_path / f"jobs.{kind}", f"{VIDEO}?name={text}"
+    if kind == "txt":
+        (job,) = jobs(path, f"# {text}\n{url}\n".encode(encoding), encoding=encoding, as_medium="video")
+        assert job.request == {"video_url": url}
+        return
+    row = {"image": IMAGE, "video": VIDEO, "prompt": text, f"{text[:2]}": text}
+    content = json.dumps(row, ensure_ascii=False) if kind == "jsonl" else f"{','.join(row)}\n{','.join(row.values())}\n"
+    (job,) = jobs(path, content.encode(encoding), encoding=encoding)
+    assert job == Job(1, None, {"image_url": IMAGE, "video_url": VIDEO, "prompt": text}, {text[:2]: text})
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("told", [None, "gb18030"])
+def test_a_byte_order_mark_says_it(tmp_path: Path, mark: str, told: str | None) -> None:
+    """Whatever was told, and where the name of the file says nothing."""
+    row = json.dumps({"image": IMAGE, "video": VIDEO, "shop": CHINESE}, ensure_ascii=False)
+    (job,) = jobs(tmp_path / "jobs", f"{row}\n".encode(mark), encoding=told)
+    assert job.carried == {"shop": CHINESE}
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "name"),
+    [
+        (f"image,video,店\n{TWO},{CHINESE}\n".encode("gbk"), 1, "gb18030"),
+        ((f"image,video,shop\n{TWO},a\n" * 3 + f"{TWO},{CHINESE}\n").encode("gb18030"), 7, "gb18030"),
+        (f"image,video,shop\n{TWO},{GERMAN}\n".encode("latin-1"), 2, "cp1252"),
+        (f"image;video;shop\r\n{IMAGE};{VIDEO};5 €\r\n".encode("cp1252"), 2, "cp1252"),
+        (f"image,video,shop\r{TWO},a\r{TWO},{GERMAN}\r".encode("latin-1"), 3, "cp1252"),
+        (f"image,video,shop\n{TWO},a\n".encode() * 50_000 + f"{TWO},K\xf6ln\n".encode("latin-1"), 100_001, "cp1252"),
+    ],
+)
+def test_another_encoding_is_told_once(table: Path, content: bytes, line: int, name: str) -> None:
+    """In one line: where it begins, and what to say; which is then right."""
+    with pytest.raises(RequestUnreadable) as caught:
+        read(table, content)
+    told = str(caught.value)
+    assert told.startswith(f"{table}: line {line:,} is not UTF-8 (byte 0x")
+    assert f": say so with --encoding {name}, or save it as UTF-8" in told
+    assert "\n" not in told
+    assert all(
+        isinstance(job, Job) or "image,video" in content.decode(name) for job in read(table, content, encoding=name)
+    )
+
+
+def test_utf16_without_a_mark(table: Path) -> None:
+    for name in ("utf-16-le", "utf-16-be"):
+        with pytest.raises(RequestUnreadable, match=f"say so: --encoding {name}"):
+            read(table, f"image,video\n{TWO}\n".encode(name))
+
+
+def test_a_few_damaged_rows_do_not_damn_the_file(lines: Path) -> None:
+    """Nor does a character that lies between two pieces of a line longer than both."""
+    row = json.dumps({"image": IMAGE, "video": VIDEO, "prompt": "é" * 200_000 + "杭" * 100_000}, ensure_ascii=False)
+    for start in range(4):
+        first, second = read(lines, b" " * start + row.encode() + b'\n{"image": "\xff"}\n')
+        assert isinstance(first, Job)
+        assert second == BadRow(2, 2, "is not UTF-8 (byte 0xFF); save the file as UTF-8", {})
+
+
+def test_bytes_that_are_not_of_the_encoding(tmp_path: Path) -> None:
+    """Each is told by its row, whatever its value; none is replaced in silence."""
+    found = read(tmp_path / "urls.txt", f"{VIDEO}\n".encode() + b"a\xff\xffb\n", as_medium="video", encoding="gbk")
+    assert found[1] == BadRow(2, 2, "is not gbk (byte 0xFF); save the file as UTF-8", {})
+    half = "image,video,shop\na,b,".encode("utf-16") + b"\x3d\xd8" + "x\n".encode("utf-16-le")
+    (job,) = jobs(tmp_path / "jobs.csv", half)
+    assert job.carried == {"shop": "\\x3d\\xd8x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gb1830", "--encoding gb1830: no encoding of text; did you mean gb18030?"),
+        ("windows1252", "did you mean windows-1252?"),
+        ("base64", "--encoding base64: no encoding of text"),
+        ("rot13", "--encoding rot13: no encoding of text"),
+        ("klingon\x1b[31m", r"--encoding klingon\\x1b\[31m: no encoding of text, such as gb18030"),
+        ("a\0b", "no encoding of text"),
+        ("", "no encoding of text"),
+    ],
+)
+def test_no_such_encoding(table: Path, name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read(table, f"image,video\n{TWO}\n", encoding=name)
+
+
+def test_what_no_encoding_helps(tmp_path: Path, table: Path) -> None:
+    """Parquet knows its own; some of Python's are not made for tables."""
+    parquet.write_table(pa.table({"image_url": [IMAGE], "video_url": [VIDEO]}), tmp_path / "jobs.parquet")
+    with pytest.raises(UsageError, match="Parquet knows the encoding of its text; leave --encoding out"):
+        list(read_jobs(tmp_path / "jobs.parquet", encoding="utf-8"))
+    with pytest.raises(RequestUnreadable, match=r"jobs\.csv: cannot be read as undefined"):
+        read(table, f"image,video\n{TWO}\n", encoding="undefined")
+
+
+def test_an_audit_in_another_encoding(tmp_path: Path) -> None:
+    """Every output has the carried column right, the run tells its encoding, and another one is another run."""
+    medium = "https://127.0.0.1/a.png"  # of no public host: nothing is asked
+    (tmp_path / "jobs.csv").write_bytes(f"url,店铺\n{medium},{CHINESE}\n\n{medium}\n".encode("gbk"))
+
+    def audit(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "preflight", "audit", "jobs.csv", "--as", "image", "--cache", "off", *words]
+        return subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    for words in ((), ("--dry-run",)):
+        done = audit(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        (told,) = done.stderr.splitlines()
+        assert "jobs.csv: line 1 is not UTF-8 (byte 0xB5); the file seems to be GB18030 (GBK): say so with" in told
+    files = ("-o", "r.csv", "-o", "r.jsonl", "-o", "r.parquet", "--report", "r.html")
+    done = audit("--encoding", "GB18030", *files)
+    assert done.returncode == 1, done.stderr
+    head = done.stdout.partition("verdicts")[0]
+    assert re.search(
+        r"jobs\.csv: 2 of 2 rows .* 20\d\d-\d\d-\d\d \d\d:\d\d UTC.* preflight \d.*xcompute 20\d\d-", head, re.DOTALL
+    )
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["input.店铺"] for row in csv.DictReader(file)] == [CHINESE, ""]
+    results = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text("utf-8").splitlines()]
+    assert [result["input"] for result in results] == [{"店铺": CHINESE}, {}]
+    assert parquet.read_table(tmp_path / "r.parquet")["input.店铺"].to_pylist() == [CHINESE, None]
+    said = "This row (line 4) has 1 cell under 2 columns, so there is no request to judge."
+    assert all(said in text for text in (" ".join(done.stdout.split()), (tmp_path / "r.html").read_text("utf-8")))
+    other = audit("--encoding", "big5")
+    assert other.returncode == 2
+    assert 'was started otherwise: encoding was "gb18030" and is "big5"' in other.stderr
 
 
 def test_nul_is_for_the_rules(table: Path) -> None:
@@ -562,12 +706,20 @@ HOSTILE = st.one_of(
 
 
 @SMALL
-@given(content=HOSTILE, format_=st.sampled_from(FORMATS), header=st.booleans(), medium=st.sampled_from([None, "video"]))
-def test_any_bytes_are_rows(tmp_path: Path, content: bytes, format_: str, header: bool, medium: Any) -> None:
+@given(
+    content=HOSTILE,
+    format_=st.sampled_from(FORMATS),
+    header=st.booleans(),
+    medium=st.sampled_from([None, "video"]),
+    encoding=st.sampled_from([None, "utf-8", "gb18030", "utf-16-le", "hz", "utf-7", "idna"]),
+)
+def test_any_bytes_are_rows(
+    tmp_path: Path, content: bytes, format_: str, header: bool, medium: Any, encoding: str | None
+) -> None:
     """Rows are numbered without a gap, lines go up, all of it is JSON in UTF-8; or the file as a whole is refused."""
     start = b"image_url,video_url,note\n" if header and format_ == "csv" else b""
     try:
-        found = read(tmp_path / "any", start + content, format=format_, as_medium=medium)
+        found = read(tmp_path / "any", start + content, format=format_, as_medium=medium, encoding=encoding)
     except UsageError:  # of nothing else
         return
     assert [item.row for item in found] == list(range(1, len(found) + 1))
@@ -585,7 +737,7 @@ def test_every_json_line_is_a_row(tmp_path: Path, content: list[bytes]) -> None:
     expected = [number for number, line in enumerate(content, 1) if line.strip(b"\r\t ") and line != b"\xef\xbb\xbf"]
     assume(not (content and content[0].startswith((b"\xff\xfe", b"\xfe\xff"))))
     try:
-        found = read(tmp_path / "any.jsonl", b"\n".join(content))
+        found = read(tmp_path / "any.jsonl", b"\n".join(content), encoding="utf-8")
     except RequestUnreadable:
         return
     assert len(found) == len(expected)

@@ -7,13 +7,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,8 @@ from preflight.audit.ray.actor import Home, Worker
 from preflight.audit.ray.crew import _Crew, _home
 from preflight.errors import UsageError
 from preflight.settings import Options, bounds_of, settings_of
-from tests.servers import Ask, MediaServer, NoRanges, Ranges, Status
+from tests.auditing import KillsWhoeverAsks
+from tests.servers import Ask, MediaServer, NoRanges, Ranges, Redirect, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,23 +82,6 @@ def rows_of(run: Path) -> list[int]:
 
 
 @dataclass
-class KillsWhoeverAsks:
-    """Ends the process at the other end of the connection, so many times; then it is a good server."""
-
-    times: int
-    killed: list[int] = field(default_factory=list)
-
-    def respond(self, ask: Ask) -> None:
-        """Answer, or not."""
-        if len(self.killed) < self.times:
-            self.killed.append(pid_of(ask._socket.getpeername()[1]))
-            assert self.killed[-1] != os.getpid()
-            os.kill(self.killed[-1], signal.SIGKILL)
-            ask.hang_up()
-        Ranges().respond(ask)
-
-
-@dataclass
 class Counts:
     """Takes its time, and counts who waits meanwhile."""
 
@@ -115,17 +98,6 @@ class Counts:
         with self.lock:
             self.now -= 1
         Ranges().respond(ask)
-
-
-def pid_of(port: int) -> int:
-    """The process that has this loopback port."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()]
-    inode = next(line[9] for line in lines if line[1] == f"0100007F:{port:04X}")
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # it was closed a moment ago
-            if str(link.readlink()) == f"socket:[{inode}]":
-                return int(link.parts[2])
-    raise AssertionError(port)
 
 
 # ------------------------------------------------------------------------------------------------ results
@@ -191,11 +163,26 @@ def test_a_host_is_asked_no_more_than_by_one_process(server: MediaServer, run: P
     assert 2 < counts.most <= 4
 
 
-def test_more_workers_than_turns_would_be_rude(server: MediaServer, run: Path) -> None:
-    """With one turn at a host there is one worker, however many are asked for."""
+@pytest.mark.parametrize("turns", [{"per_host": 1}, {"at_once": 1}])
+def test_more_workers_than_turns_would_be_rude(server: MediaServer, run: Path, turns: dict[str, int]) -> None:
+    """With one turn, at a host or in all, there is one worker, however many are asked for."""
     counts = Counts()
-    assert engine_at()(iter(videos(clips(server, 12, counts), rows=3)), means(run, per_host=1), processes=5)
+    assert engine_at()(iter(videos(clips(server, 12, counts), rows=3)), means(run, **turns), processes=5)
     assert counts.most == 1
+
+
+def test_a_redirect_counts_for_the_host_where_it_lands(server: MediaServer, run: Path) -> None:
+    """Also when it comes from many hosts, and to several workers."""
+    counts = Counts()
+    with ExitStack() as stack:
+        short = [stack.enter_context(MediaServer(host=f"127.0.0.{number}")) for number in (2, 3, 4)]
+        urls = [
+            short[number % 3].serve(f"{number}", behaviour=Redirect(url))
+            for number, url in enumerate(clips(server, 40, counts))
+        ]
+        assert engine_at()(iter(videos(urls)), means(run, per_host=4), processes=2)
+    assert 2 < counts.most <= 4
+    assert {result["verdict"] for index in range(4) for result in Run.attach(run).results(index)} == {"warn"}
 
 
 # ----------------------------------------------------------------------------------------------- failures

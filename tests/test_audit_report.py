@@ -14,11 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preflight.audit.counts import Lengths
+from preflight.audit.model import BadRow
 from preflight.audit.summary import Tally
+from preflight.pipeline import conclude
 from preflight.render import audit
 from preflight.render.audit import render_audit
 from preflight.render.histogram import histogram
-from tests.audit_lines import PORTRAIT, SECRET, delivered, lasting, line, lines
+from preflight.render.summary import summary_text
+from preflight.request import ReadRequest
+from tests.audit_lines import PORTRAIT, SECRET, SETTINGS, delivered, lasting, line, lines
 from tests.browser import CHROMIUM, Browser
 from tests.test_html import ATTRIBUTES, ELEMENTS, Page
 
@@ -28,6 +32,11 @@ if TYPE_CHECKING:
 
 ROWS = list(lines(300))
 FAILING = [result for result in ROWS if result["verdict"] in ("fail", "unknown")]
+FAILED = next(result for result in ROWS if result["verdict"] == "fail")
+UNKNOWN = next(result for result in ROWS if result["verdict"] == "unknown")
+IMAGE = delivered("https://a.example.com/p.png", PORTRAIT)
+WARNED = line(1, IMAGE, delivered("https://a.example.com/v.mp4", lasting(Fraction("10.03"))))
+LISTED = "Rows that failed, are undecided or have a warning"
 ABOUT = [("input", "jobs.csv"), ("took", "12 s")]
 PAYLOAD = "</td><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e{{ 7 * 7 }}"
 
@@ -76,13 +85,14 @@ def test_everything_stands_on_the_page() -> None:
         "Video containers drawing media mp4",
         "up to 2 MB",
         "slow.example.net",
-        "All of them.",
+        "All of them, the worst first.",
         "job-0000010 unknown rate-limited the server answered 429 https://media.example.org/clips/10.mp4",
-        "jobs.csv",
     ):
         assert words in told
-    headings = ["Bill", "Transfer", "Durations", "Hosts, worst first", "Rows that failed or are undecided", "Run"]
+    headings = ["Bill", "Transfer", "Durations", "Hosts, worst first", LISTED]
     assert [title for title in page.within("h2") if title in headings] == headings
+    assert " ".join(page.within("dt")[:2] + page.within("dd")[:2]) == "input took jobs.csv 12 s"  # at the top
+    assert text.index("<dd>jobs.csv</dd>") < text.index("</header>")
     assert text.count("<tr><th scope=\"row\" class=\"value\">") == len(FAILING)  # fmt: skip
     assert SECRET not in text
 
@@ -99,7 +109,7 @@ def test_nothing_loads_and_only_our_script_runs() -> None:
     assert "unsafe" not in policy
     extra = {"details", "summary", "script", "label", "input"}
     names = {"id", "role", "tabindex", "open", "hidden", "for", "type", "autocomplete", "spellcheck", "data-value"}
-    names |= {"aria-label", "aria-labelledby", "aria-describedby"}
+    names |= {"aria-label", "aria-labelledby", "aria-describedby", "data-label", "data-told"}
     assert {tag for tag, _ in page.elements} <= ELEMENTS | extra
     assert {name for _, attributes in page.elements for name in attributes} <= ATTRIBUTES | names
     assert page.links() == []
@@ -128,9 +138,9 @@ def test_what_strangers_wrote_is_text() -> None:
 
 def _said_by_strangers(text: str) -> tuple[str, AuditPage]:
     """A page about a row in which everything that can be foreign is this text."""
-    video = FAILING[0]["video"] | {"url": f"https://cdn.example.com/{text}"}
-    findings = [finding | {"message": text, "fix": text} for finding in FAILING[0]["findings"]]
-    result = FAILING[0] | {"id": text, "video": video, "findings": findings}
+    video = FAILED["video"] | {"url": f"https://cdn.example.com/{text}"}
+    findings = [finding | {"message": text, "fix": text} for finding in FAILED["findings"]]
+    result = FAILED | {"id": text, "video": video, "findings": findings}
     tally = _tally([result])
     tally.codecs[text] += 1
     tally.causes[text] += 1
@@ -147,17 +157,51 @@ def test_the_page_stays_small() -> None:
         nonlocal taken
         for row in range(1, 100_000):
             taken += 1
-            yield FAILING[0] | {"row": row}
+            yield FAILED | {"row": row}
 
     tally = _tally(list(lines(3000, hosts=400)))
+    tally.verdicts["fail"] = 100_000
     text = render_audit(tally, failing())
     assert taken == audit.ROWS
     assert len(text.encode()) < 2_000_000
-    long = FAILING[0] | {"id": "<" * 5000, "findings": [FAILING[0]["findings"][0] | {"message": "&" * 5000}] * 50}
+    assert f"98,000 failed, {tally.verdicts['unknown']:,} undecided" in text
+    long = FAILED | {"id": "<" * 5000, "findings": [FAILED["findings"][0] | {"message": "&" * 5000}] * 50}
     tally.verdicts.update({"fail": 5000 - tally.verdicts["fail"] - tally.verdicts["unknown"]})
     text = render_audit(tally, [long] * 2000)
     assert len(text.encode()) < 5_000_000
-    assert re.search(r"[\d,]+ of 5,000; all of them stand in the results", text)
+    ((shown, left),) = re.findall(r"([\d,]+) of 5,000, the worst first\. ([\d,]+) rows are not on this page", text)
+    assert int(shown.replace(",", "")) + int(left.replace(",", "")) == 5000
+
+
+def test_the_worst_rows_come_first() -> None:
+    """However the results come: no undecided row takes the place of one that failed, no warned one that of either."""
+    warned = WARNED | {"id": "warned"}
+    results = [warned | {"row": row} for row in range(1, 1001)]
+    results += [UNKNOWN | {"row": row} for row in range(1001, 2501)]
+    results += [FAILED | {"row": row} for row in range(2501, 3202)]
+    text, page = _page(results, results)
+    numbers = [int(number) for number in re.findall(r'<tr><th scope="row" class="value">(\d+)</th>', text)]
+    assert numbers == [*range(2501, 3202), *range(1001, 2300)]
+    assert (
+        "2,000 of 3,201, the worst first. 1,201 rows are not on this page (201 undecided, 1,000 with a warning); "
+        "the results of the run hold all of them."
+    ) in page.told()
+    (finding,) = [finding for finding in WARNED["findings"] if finding["severity"] == "warning"]
+    _, page = _page([warned], [warned])
+    assert f"1 warned warn {finding['rule']} {finding['message']} {WARNED['video']['url']}" in page.told()
+
+
+def test_a_row_that_is_no_job_tells_its_line() -> None:
+    """In the list as among the examples of its rule."""
+    bad = BadRow(7, 1234, "has 2 cells under 3 columns", {})
+    nothing = ReadRequest({}, (), no_row=bad.told)
+    report = conclude(nothing, None, None, SETTINGS, started=0, only="request")
+    result = report.model_dump(mode="json") | {"row": 7, "id": None, "input": {}}
+    said = "This row (line 1234) has 2 cells under 3 columns, so there is no request to judge."
+    _, page = _page([result], [result])
+    assert f"row 7 : {said}" in page.told()
+    assert f"7 fail request-row {said}" in page.told()
+    assert f"row 7: {said}" in summary_text(_tally([result]))
 
 
 @given(
@@ -188,11 +232,21 @@ def test_a_bar_has_the_colour_of_its_clips() -> None:
 
 def test_a_passing_run_has_no_failing_rows() -> None:
     """Then there is nothing to list."""
-    image = delivered("https://a.example.com/p.png", PORTRAIT)
-    good = line(1, image, delivered("https://a.example.com/v.mp4", lasting(Fraction(5))))
+    good = line(1, IMAGE, delivered("https://a.example.com/v.mp4", lasting(Fraction(5))))
     _, page = _page([good], [])
-    assert "Rows that failed or are undecided" not in page.within("h2")
+    assert LISTED not in page.within("h2")
     assert page.within("h1") == ["the row is ready to submit"]
+
+
+@pytest.mark.parametrize("width", [24, 40, 49])
+def test_hosts_in_a_narrow_terminal(width: int) -> None:
+    """Each name is whole, and each figure stands beside what it counts."""
+    result = FAILED | {"video": FAILED["video"] | {"url": "https://a-bucket.oss-cn-hangzhou.aliyuncs.com/v.mp4"}}
+    told = summary_text(_tally([result, UNKNOWN]), width=width).partition("worst first\n")[2].partition("\n\n")[0]
+    first, *figures = told.splitlines()
+    assert first == "  a-bucket.oss-cn-hangzhou.aliyuncs.com"
+    figures = [row.strip().rstrip(",") for row in figures if row.startswith("    ")]
+    assert all(re.fullmatch(r"[a-z0-9]+ [0-9.]+( ms| k?B)?", part) for row in figures for part in row.split(", "))
 
 
 # ------------------------------------------------------------------------------------------ in a browser
@@ -232,5 +286,9 @@ def test_a_browser_sorts_and_filters(tmp_path: Path, width: int, dark: bool) -> 
         assert said == f"{len(wanted)} of {len(FAILING)} rows"
         assert len(found) == len(wanted) > 0
         assert browser.run(f"{FILTER}('')")[0] == ""
+        broken = "Array.from(document.querySelectorAll('.id')).filter(id => id.getClientRects().length > 1).length"
+        assert browser.run(broken) == 0
+        lines = "cell => cell.getBoundingClientRect().height / parseFloat(getComputedStyle(cell).lineHeight)"
+        assert max(browser.run(f"Array.from(document.querySelectorAll('.hosts tbody > tr > *'), {lines})")) < 2
         assert browser.complaints() == []
         assert browser.asked_for() == [path.as_uri()]

@@ -23,7 +23,7 @@ from pyarrow import parquet
 from preflight.audit.durable import RunStopped
 from preflight.audit.folder import Manifest, Run
 from preflight.audit.journal import MOST_CARRIED
-from preflight.audit.results import Streamer, Table, flat, line_of, read_targets, write_results
+from preflight.audit.results import Streamer, Table, flat, line_of, read_targets, write_lines, write_results
 from preflight.errors import UsageError
 from preflight.render.table import CHECK_COLUMNS, row
 from tests.reports import DELIVERY, NOTED, ROTATED, TOO_LONG, WAITING, a_case, a_report
@@ -322,6 +322,19 @@ def test_a_stream_is_in_the_order_of_the_input(tmp_path: Path) -> None:
     a_run(tmp_path / "run", *results)
     stream.advance()
     assert "".join(told).encode() == written(run, tmp_path / "x.jsonl")
+
+
+def test_of_an_open_shard_what_is_done(tmp_path: Path) -> None:
+    """A run that has not come to its end is told as far as it came, and every format says the same."""
+    results = [a_result(number, name="動画") for number in range(1, 9)]
+    told: list[str] = []
+    run = a_run(tmp_path / "run", *results, open_shards=(0, 2))
+    write_lines(run, told.append)
+    assert [json.loads(line) for line in "".join(told).splitlines()] == results
+    assert "".join(told).encode() == written(run, tmp_path / "x.jsonl")
+    assert [line["input.name"] for line in table_of(written(run, tmp_path / "x.csv"))] == ["動画"] * 8
+    written(run, tmp_path / "x.parquet")
+    assert parquet.read_table(tmp_path / "x.parquet").column("input.name").to_pylist() == ["動画"] * 8
 
 
 @pytest.mark.parametrize("text", ["\x1b[31m", "\x9b31m", "\x7f", "\u202e", "\u2028", "\x85", "\ud800", "\u2066", "\n"])

@@ -9,16 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from preflight import profiles
 from tests.auditing import PORTRAIT, clip, table
 from tests.servers import Drip, MediaServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "preflight")
 
@@ -102,6 +103,9 @@ def test_from_standard_input(world: MediaServer, tmp_path: Path) -> None:
     done = audit(tmp_path, "-", "--input-format", "jsonl", "--run", "night", "-o", "-", stdin=text)
     assert done.returncode == 0, done.stderr
     assert [result["input"] for result in lines(done.stdout)] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    (tmp_path / "night" / "complete").unlink()
+    told = run(tmp_path, "report", "night", "-q")
+    assert told.stderr.endswith(" --run night -o - --allow-private < /dev/null\n")
 
 
 def test_a_list_of_urls(world: MediaServer, tmp_path: Path) -> None:
@@ -118,6 +122,7 @@ def test_a_share_of_fails_may_pass(world: MediaServer, tmp_path: Path) -> None:
     jobs(world, tmp_path / "jobs.csv")
     assert audit(tmp_path, "jobs.csv", "--max-fail-rate", "16%", "-q").returncode == 1
     assert audit(tmp_path, "jobs.csv", "--max-fail-rate", "17%", "-q").returncode == 0
+    assert audit(tmp_path, "jobs.csv", "--max-fail-rate", "0.17", "-q").returncode == 0
     assert audit(tmp_path, "jobs.csv", "--max-fail-rate", "17%", "-q", "--strict").returncode == 1
 
 
@@ -155,6 +160,77 @@ def test_report_tells_it_again(world: MediaServer, tmp_path: Path) -> None:
     assert len(world.log) == before
 
 
+def test_what_was_found_is_judged_anew(world: MediaServer, tmp_path: Path) -> None:
+    """A price given later is refused, with the advice that makes it one; a profile that has changed is another one."""
+    jobs(world, tmp_path / "jobs.csv")
+    profile = tmp_path / "mine.toml"
+    limits = (Path(profiles.__file__).parent / "xcompute.toml").read_text("utf-8")
+    profile.write_text(limits, "utf-8")
+    words = ("jobs.csv", "--run", "my run", "-q", "--profile", "mine.toml")
+    assert audit(tmp_path, *words).returncode == 1
+    before = len(world.log)
+    priced = audit(tmp_path, *words, "--price", "0.07")
+    assert priced.returncode == 2
+    assert 'price was not given and is "0.07"' in priced.stderr
+    assert "add --rejudge 'my run'" in priced.stderr
+    anew = audit(tmp_path, "jobs.csv", "--rejudge", "my run", "--price", "0.07", "--format", "json")
+    assert [cost["expected"] for cost in json.loads(anew.stdout)["bill"]["warn"]["cost"]] == ["2.80"]
+    profile.write_text(limits.replace("{ image = 10,", "{ image = 20,"), "utf-8")
+    changed = audit(tmp_path, *words)
+    assert (changed.returncode, "profile was" in changed.stderr) == (2, True), changed.stderr
+    assert len(world.log) == before
+
+
+def test_facts_of_two_runs(world: MediaServer, tmp_path: Path) -> None:
+    """Verdicts made of one run's facts are not told for another's; what cannot be judged leaves no folder behind."""
+    jobs(world, tmp_path / "jobs.csv")
+    for name in ("monday", "tuesday"):
+        assert audit(tmp_path, "jobs.csv", "--run", name, "-q").returncode == 1
+    assert audit(tmp_path, "jobs.csv", "--rejudge", "monday", "-q").returncode == 1
+    mixed = audit(tmp_path, "jobs.csv", "--rejudge", "tuesday", "-q")
+    assert (mixed.returncode, "rejudged run was" in mixed.stderr) == (2, True), mixed.stderr
+    (tmp_path / "tuesday" / "complete").unlink()
+    for words in (("tuesday", "--price", "1"), ("monday", "--limit", "2")):
+        assert audit(tmp_path, "jobs.csv", "--rejudge", *words, "--run", "no", "-q").returncode == 2
+        assert not (tmp_path / "no").exists()
+
+
+def test_failed_rows_are_checked_again(world: MediaServer, tmp_path: Path) -> None:
+    """One line tells how many."""
+    jobs(world, tmp_path / "jobs.csv")
+    audit(tmp_path, "jobs.csv", "-q")
+    before = len(world.asked("long.mp4"))
+    again = audit(tmp_path, "jobs.csv", "--retry-failed", "--cache", "off")
+    assert (again.returncode, again.stderr.splitlines()[0]) == (1, "preflight audit: checking 1 row again")
+    assert len(world.asked("long.mp4")) == before + 1
+    none = audit(tmp_path, "jobs.csv", "--retry-failed=transient")
+    assert none.stderr == "preflight audit: checking 0 rows again\n"
+
+
+def test_a_run_that_is_not_finished(world: MediaServer, tmp_path: Path) -> None:
+    """It is told as far as it came: what is missing, what goes on with it (not a secret), and nothing about all."""
+    jobs(world, tmp_path / "a b.csv")
+    folder = tmp_path / "a b.csv.sample-5-0.audit"
+    assert audit(tmp_path, "a b.csv", "--sample", "5", "-q").returncode in {0, 1}
+    command = "preflight audit 'a b.csv' --sample 5 -q --allow-private"
+    (folder / "complete").unlink()
+    told = run(tmp_path, "report", folder.name, "--report", "page.html")
+    assert (told.returncode, "5 of 5 rows are done" in told.stdout, "sample" in told.stdout) == (3, True, False)
+    assert told.stderr.endswith(f"go on with: {command}\n")
+    assert "5 of 5 rows are done" in (tmp_path / "page.html").read_text("utf-8")
+    other = run(tmp_path / "cache", "report", str(folder), "--format", "json")
+    assert other.stderr.endswith(f"go on with: cd {tmp_path} && {command}\n")
+    assert {name: json.loads(other.stdout)[name] for name in ("complete", "sample")} == {
+        "complete": False,
+        "sample": None,
+    }
+    hidden = ("--proxy", "http://me:s3cret@127.0.0.1:9", "--trust-proxy", "-q")
+    assert audit(tmp_path, "a b.csv", "--sample", "5", *hidden).returncode in {0, 1}
+    (folder / "complete").unlink()
+    assert run(tmp_path, "report", folder.name, "-q").stderr.endswith("go on with: the command that began it\n")
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -166,7 +242,11 @@ def test_report_tells_it_again(world: MediaServer, tmp_path: Path) -> None:
         (("jobs.csv", "--sample", "200%"), "200%"),
         (("jobs.csv", "--map", "clip"), "FIELD=COLUMN"),
         (("jobs.csv", "--map", "video_url=nothing"), "no column"),
-        (("jobs.csv", "--max-fail-rate", "lots"), "0.5%"),
+        (("jobs.csv", "--max-fail-rate", "lots"), "0.5% or 0.005"),
+        (("jobs.csv", "--max-fail-rate", "101%"), "0.5% or 0.005"),
+        (("jobs.csv", "--max-fail-rate", "1"), "write 1% or 100%"),
+        (("jobs.csv", "--max-fail-rate", "1.0"), "write 1% or 100%"),
+        (("jobs.csv", "--max-fail-rate", "5"), "write 5%"),
         (("jobs.csv", "--ignore", "no-such-rule"), "no-such-rule"),
         (("jobs.csv", "--ray-address", "x"), "--engine ray"),
         (("jobs.csv", "--rejudge", "nowhere"), "nowhere"),
@@ -256,9 +336,12 @@ def test_ctrl_c(world: MediaServer, tmp_path: Path, times: int) -> None:
         time.sleep(0.05)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    told = run(tmp_path, "report", "jobs.csv.audit", "-q")
+    told = run(tmp_path, "report", "jobs.csv.audit", "-q", "-o", "-")
     assert (told.returncode, len(told.stderr.strip().splitlines())) == (3, 1)
-    assert "go on" in err or "goes on" in err
+    done_rows = [result["row"] for result in lines(told.stdout)]
+    assert done_rows == sorted(done_rows)
+    assert f"{len(done_rows)} of 40 rows are done" in told.stderr
+    assert err.splitlines()[-1].endswith(f": preflight audit {' '.join(words)} --allow-private")
     assert not (tmp_path / "r.jsonl").exists()
     done = audit(tmp_path, *words)
     assert done.returncode == 0, done.stderr

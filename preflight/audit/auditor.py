@@ -24,6 +24,7 @@ from preflight.deliver.source import Undelivered
 from preflight.deliver.url import host_of, is_url
 from preflight.facts import Delivery, Failure, Medium, Transfer
 from preflight.inspection import Inspector
+from preflight.language import speaking
 from preflight.pipeline import conclude
 from preflight.redaction import redact_urls
 from preflight.request import ReadRequest, read_request
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from preflight.audit.model import Shard
     from preflight.deliver.source import Bounds
     from preflight.facts import Kind
+    from preflight.findings import Subject
     from preflight.settings import Settings
 
 #: How often one medium is asked for, where the failure may pass.
@@ -54,7 +56,6 @@ class Count:
     rows: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     bytes_received: int = 0
-    requests: int = 0
     cache_hits: int = 0
 
 
@@ -126,9 +127,8 @@ class Auditor:
             return None
         if len(todo) < len(shard.jobs):  # what an earlier process did is counted, too
             journal.flush()
-            last = {line["row"]: line["result"] for line in run.lines(shard.index)}
             tally = Tally()
-            for result in last.values():
+            for result in run.results(shard.index):
                 tally.add(result)
         return tally.to_json()
 
@@ -146,33 +146,30 @@ class Auditor:
         return True
 
     async def _line(self, job: Job | BadRow, attempt: int) -> dict[str, Any]:
-        started = time.monotonic()
-        if isinstance(job, BadRow):
-            nothing = ReadRequest({}, (), no_row=job.reason)
-            report = conclude(nothing, None, None, self._settings, started=started, only="request")
-            return line_of(job, attempt, report.model_dump(mode="json"), None, None)
-        request = read_request(job.request)
-        image, video = await asyncio.gather(
-            self._medium("image", request.image_url if job.medium != "video" else None),
-            self._medium("video", request.video_url if job.medium != "image" else None),
-        )
-        report = conclude(request, image, video, self._settings, started=started, only=job.medium)
-        return line_of(job, attempt, report.model_dump(mode="json"), image, video)
+        started, request = time.monotonic(), request_of(job, self._settings)
+        begun = self._begin("image", request.image_url), self._begin("video", request.video_url)
+        image, video = await self._medium("image", *begun[0]), await self._medium("video", *begun[1])
+        return line_of(job, attempt, request, image, video, self._settings, started=started)
 
-    async def _medium(self, kind: Kind, reference: str | None) -> Medium | None:
-        """One medium of a row; a URL that another row has named already costs nothing again."""
+    def _begin(self, kind: Kind, reference: str | None) -> tuple[asyncio.Task[Medium] | None, bool]:
+        """Who looks at a medium of a row, and whether that is for this row; what another has named is under way."""
         if reference is None:
-            return None
+            return None, False
         task = self._media.get(reference)
         is_first = task is None
         if task is None:
             task = self._media[reference] = asyncio.create_task(self._inspect(kind, reference))
             self._forget()
         self._media.move_to_end(reference)
+        return task, is_first
+
+    async def _medium(self, kind: Kind, task: asyncio.Task[Medium] | None, is_first: bool) -> Medium | None:
+        """One medium of a row; it costs the row that was first to name it."""
+        if task is None:
+            return None
         medium = await asyncio.shield(task)
         if is_first:
             self.count.bytes_received += medium.delivery.transfer.bytes_received
-            self.count.requests += medium.delivery.transfer.requests
             return medium
         return replace(medium, kind=kind, delivery=replace(medium.delivery, transfer=_FREE))
 
@@ -223,11 +220,27 @@ class Auditor:
         return medium
 
 
+def request_of(job: Job | BadRow, settings: Settings) -> ReadRequest:
+    """The request of a row, or none; that of one medium alone names no other."""
+    with speaking(settings.lang):
+        return read_request(job.request) if isinstance(job, Job) else ReadRequest({}, (), no_row=job.told)
+
+
 def line_of(
-    job: Job | BadRow, attempt: int, report: dict[str, Any], image: Medium | None, video: Medium | None
+    job: Job | BadRow,
+    attempt: int,
+    request: ReadRequest,
+    image: Medium | None,
+    video: Medium | None,
+    settings: Settings,
+    *,
+    started: float,
 ) -> dict[str, Any]:
     """A row's line of the journal: its result, the facts behind it, and whether another attempt may change it."""
     name = job.id if isinstance(job, Job) else None
+    only: Subject | None = job.medium if isinstance(job, Job) else "request"
+    with speaking(settings.lang):  # whatever the process speaks that judges it
+        report = conclude(request, image, video, settings, started=started, only=only).model_dump(mode="json")
     result = report | {"row": job.row, "id": name and redact_urls(name), "input": _shown(job.carried)}
     may_pass = any(
         medium and medium.delivery.failure and medium.delivery.failure.cause.passing for medium in (image, video)

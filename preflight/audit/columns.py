@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
+from preflight.audit.encoding import UTF8
 from preflight.audit.model import BadRow, Job
 from preflight.errors import UsageError
 from preflight.redaction import redact_urls
@@ -112,6 +113,8 @@ class Columns:
         self.id_column = id_column
         self.implied = dict(implied or {})
         """What a table means that has no such column; an object says all that it means."""
+        self.encoding = UTF8
+        """How the file is read, which is known once it is open."""
         self.fields: tuple[str, ...] = FIELDS
         if as_medium:  # only a video is measured against the orientation's window
             self.fields = ("video_url", "character_orientation") if as_medium == "video" else ("image_url",)
@@ -198,7 +201,7 @@ class Columns:
         if missing and not nested:
             advice = f"name it: --map {missing[0]}=COLUMN"
             if not self.as_medium:
-                advice += "; for a list of media of one kind: --as video or --as image"
+                advice = f"{advice}; for a list of media of one kind: --as video or --as image"
             raise UsageError(f"no column looks like {' or '.join(missing)}; {there}; {advice}")
 
     def read(self, row: int, record: Record, style: Style) -> Job | BadRow:
@@ -227,16 +230,23 @@ class Columns:
             value, column = record.cells[place], record.columns[place]
             if (value == "" and style == "text") or (value is None and (style == "table" or field in self.defaults)):
                 continue
-            if style != "json" and isinstance(value, str) and (byte := bad_byte(value)):
-                raise _Unfit(
-                    f"is not UTF-8 in the column {named([column])} (byte 0x{byte:02X}); save the file as UTF-8"
-                )
+            if style != "json" and isinstance(value, str) and (misread := self.misread(value, column)):
+                raise _Unfit(misread)
             given[field] = _understood(field, column, plain(value) if style == "table" else value, style)
         if self.as_medium:
             return self._one_medium(self.as_medium, {**self.defaults, **given})
         whole = {} if style == "text" else _whole_request(layout, record, carried, style)
         implied = {} if style == "json" or whole else self.implied
         return {name: value for name, value in implied.items() if not layout.has(name)} | self.defaults | whole | given
+
+    def misread(self, text: str, column: str | None = None) -> str | None:
+        """What is wrong with a text that holds bytes which are none of the file's encoding, as `Fault.reason`."""
+        byte = bad_byte(text)
+        if byte is None:
+            return None
+        name = "UTF-8" if self.encoding in (UTF8, "utf-8-sig") else self.encoding
+        where = "" if column is None else f" in the column {named([column])}"
+        return f"is not {name}{where} (byte 0x{byte:02X}); save the file as UTF-8"
 
     def _one_medium(self, medium: Kind, given: dict[str, object]) -> dict[str, object]:
         reference = given.get(f"{medium}_url")
@@ -313,17 +323,17 @@ def plain(value: object, depth: int = 0) -> object:
 
 
 def clean_text(text: str) -> str:
-    r"""`text` with what UTF-8 cannot hold as an escape: a byte that was not UTF-8 as `\xfc`."""
+    r"""`text` with what UTF-8 cannot hold as an escape: a byte that could not be decoded as `\xfc`."""
     return text if text.isascii() else _SURROGATE.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+    return f"\\x{code - 0xDC00:02x}" if 0xDC00 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def bad_byte(text: str) -> int | None:
-    """The first byte that was not UTF-8 where `text` was read with surrogateescape."""
+    """The first byte that could not be decoded, where `text` was read under `encoding.ESCAPED`."""
     found = None if text.isascii() else _SURROGATE.search(text)
     return ord(found.group()) & 0xFF if found else None
 

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from preflight.audit.durable import stopping
+from preflight.audit.durable import shown, stopping
 from preflight.audit.engine import Means, run_shards
 from preflight.audit.folder import Manifest, Run
 from preflight.audit.jobs import fingerprint, read_jobs
@@ -24,6 +24,7 @@ from preflight.audit.model import Shard
 from preflight.audit.sample import Sampler
 from preflight.audit.summary import Tally
 from preflight.errors import UsageError
+from preflight.language import later, say
 from preflight.printable import clean
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class Order:
     sample: str | None = None
     seed: int = 0
     limit: int | None = None
+    encoding: str | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Where an input from storage was copied from: see `storage.fetched`."""
 
     def rows(self) -> Iterator[Job | BadRow]:
         """The rows that are to be audited, in order; those beside the sample keep their numbers to themselves.
@@ -79,6 +83,7 @@ class Order:
             defaults=dict(self.defaults),
             id_column=self.id_column,
             implied=IMPLIED,
+            encoding=self.encoding,
         )
 
     def shards(self, only: Collection[int] | None = None) -> Iterator[Shard]:
@@ -103,16 +108,20 @@ class Order:
             UsageError: there are no rows, or those of the sample would be no sample.
         """
         if self.sample is not None and self.limit is not None:
-            raise UsageError("--sample draws from all rows, so it does not go with --limit")
+            raise UsageError(say("--sample draws from all rows, so it does not go with --limit"))
         told = fingerprint(self.input)
+        if self.origin:  # the time of a copy tells nothing
+            told = {name: value for name, value in told.items() if name != "mtime_ns"} | dict(self.origin)
         told |= self._counts()
         if told.get("rows") == 0:
-            raise UsageError(f"{clean(self.input.name) if self.sample is None else 'the sample'} has no rows")
+            name = say("the sample") if self.sample is not None else clean(Path(str(told["path"])).name)
+            raise UsageError(say("{name} has no rows", name=name))
         own = {
             "as": self.as_medium,
             "map": dict(self.mapping),
             **self.defaults,
             "id": self.id_column,
+            "encoding": self.encoding,
             "sample": self.sample,
             "seed": self.seed if self.sample else None,
             "limit": self.limit,
@@ -146,7 +155,8 @@ def spooled(path: str, folder: Path) -> Path:
         is_other = fresh.stat().st_size > 0 and not filecmp.cmp(fresh, target, shallow=False)
         fresh.unlink()
     if is_other:
-        raise UsageError(f"{clean(str(folder))} is a run of another standard input. Name another folder with --run")
+        problem = say("{folder} is a run of another standard input", folder=shown(folder))
+        raise UsageError(f"{problem}{say('. ')}{say('Name another folder with --run')}")
     return target
 
 
@@ -169,7 +179,7 @@ def begin(folder: Path, manifest: Manifest) -> Run:
 
 
 def reopen_failed(run: Run, which: Literal["all", "transient"]) -> int:
-    """Have rows of finished shards checked again: those that failed or stayed unknown, or only what may pass."""
+    """Have rows of finished shards checked again, and tell how many: what failed or is unknown, or what may pass."""
     count = 0
     for index in run.finished():
         rows = [line["row"] for line in run.lines(index) if _is_wanted(line, which)]
@@ -233,14 +243,18 @@ def _first_pass(tell: Callable[[Snapshot], None], past: Tally, total: int | None
 
 def _second_pass(tell: Callable[[Snapshot], None], total: int | None) -> Callable[[Snapshot], None]:
     def told(snapshot: Snapshot) -> None:
-        tell(replace(snapshot, rows_done=total or 0, rows_total=total, verdicts={}, doing="retrying"))
+        tell(replace(snapshot, rows_done=total or 0, rows_total=total, verdicts={}, doing=later("retrying")))
 
     return told
 
 
 def tally_of(run: Run) -> Tally:
-    """What was counted in all finished shards."""
+    """What is counted so far: finished shards by their receipts, open ones row by row."""
     tally = Tally()
-    for index in run.finished():
-        tally.merge(Tally.from_json(run.receipt(index).stats))
+    for index in run.begun():
+        if run.is_finished(index):
+            tally.merge(Tally.from_json(run.receipt(index).stats))
+        else:
+            for result in run.results(index):
+                tally.add(result)
     return tally

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from preflight.errors import PreflightError
+from preflight.language import about, say, told
 from preflight.printable import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 #: What is left free on the disk: room to finish the open shards, and for whoever else writes there.
@@ -25,12 +27,17 @@ class RunStopped(PreflightError):
 
 
 @contextmanager
-def stopping(path: Path) -> Iterator[None]:
-    """What the system refuses about `path` stops the run, in one line."""
+def telling(kind: type[PreflightError], failed: str) -> Iterator[None]:
+    """What the system refuses is an error of this kind, in one line: what has failed, and why."""
     try:
         yield
     except OSError as error:
-        raise RunStopped(f"cannot write {shown(path)}: {reason(error)}") from error
+        raise kind(about(failed, reason(error))) from error
+
+
+def stopping(path: Path) -> AbstractContextManager[None]:
+    """What the system refuses about `path` stops the run."""
+    return telling(RunStopped, _unwritable(path))
 
 
 def ensure_space(folder: Path, reserve: int) -> None:
@@ -43,9 +50,13 @@ def ensure_space(folder: Path, reserve: int) -> None:
         free = shutil.disk_usage(folder).free
     if free < reserve:
         mib = 1024 * 1024
-        raise RunStopped(
-            f"cannot write {shown(folder)}: {free // mib} MiB are free on the disk, and {reserve // mib} MiB are needed"
-        )
+        room = {"free": free // mib, "needed": reserve // mib}
+        why = say("{free} MiB are free on the disk, and {needed} MiB are needed", **room)
+        raise RunStopped(about(_unwritable(folder), why))
+
+
+def _unwritable(path: Path) -> str:
+    return say("cannot write {path}", path=shown(path))
 
 
 @contextmanager
@@ -115,4 +126,4 @@ def shown(path: Path) -> str:
 
 def reason(error: OSError) -> str:
     """What the system says, without the path that it repeats."""
-    return error.strerror or type(error).__name__
+    return told(error.strerror or type(error).__name__)

@@ -11,7 +11,7 @@ import asyncio
 import multiprocessing
 import signal
 import threading
-from collections import Counter
+from collections import Counter, deque
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
@@ -40,8 +40,8 @@ OPEN_SHARDS = 8
 DRAIN_SECONDS = 10.0
 #: How often a process looks whether it is to stop, and tells how far it is, in seconds.
 _BEAT_SECONDS = 0.25
-#: How often a shard is begun whose process dies: a row that kills every process must not do so for ever.
-_STARTS = 3
+#: How often a shard may end a process that holds nothing else: a row that does so must not do it for ever.
+_DEATHS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,18 @@ def run_shards(
     Args:
         shards: read lazily, a few ahead of the work.
         means: with what.
-        processes: each has an event loop and probers of its own, and a share of every host's turns.
+        processes: each has an event loop and probers of its own, and a share of every host's turns: so no more of
+            them than turns.
         stop: once set, no further row is begun, and what is under way has `DRAIN_SECONDS`.
         tell: called a few times a second.
         finished: called for every finished shard, in the order of finishing.
 
     Raises:
-        RunStopped: the run folder cannot be written, or a shard kills every process that begins it.
+        RunStopped: the run folder cannot be written; or a shard kills every process that begins it, which is told
+            when all others are finished.
     """
     stop = stop or threading.Event()
+    processes = min(processes, means.per_host, means.at_once)
     if processes > 1:
         return _Processes(means.divided(processes), processes, stop, tell, finished).run(shards)
 
@@ -235,6 +238,13 @@ class _Child:
         self.shards: dict[int, Shard] = {}
         self.snapshot = Snapshot(0, None)
         self.is_closed = False
+        self.is_tried = False
+        """It has one shard alone, to see whether that ends it."""
+
+    @property
+    def has_room(self) -> bool:
+        """Can it take another shard?"""
+        return not self.is_closed and not (self.is_tried and self.shards) and len(self.shards) < OPEN_SHARDS
 
     def send(self, what: object) -> None:
         with suppress(OSError):  # it died: whoever waits for it learns that
@@ -255,8 +265,9 @@ class _Processes:
         self._means, self._stop, self._tell, self._finished = means, stop, tell, finished
         self._children = [_Child(means) for _ in range(count)]
         self._past = Snapshot(0, None)
-        self._starts: Counter[int] = Counter()
-        self._again: list[Shard] = []
+        self._suspects: deque[Shard] = deque()
+        self._deaths: Counter[int] = Counter()
+        self._given_up: list[int] = []
         self._complete = True
 
     def run(self, shards: Iterator[Shard]) -> bool:
@@ -279,21 +290,21 @@ class _Processes:
             for child in self._children:
                 child.process.kill()
                 child.process.join()
+        if self._given_up:
+            raise RunStopped(f"every process that begins shard {self._given_up[0]} dies; every other shard is finished")
         return self._complete and not self._stop.is_set()
 
     def _feed(self, shards: Iterator[Shard]) -> None:
         """Fill the children evenly, so that few shards are for all of them."""
-        while able := [child for child in self._children if not child.is_closed and len(child.shards) < OPEN_SHARDS]:
+        while able := [child for child in self._children if child.has_room]:
             child = min(able, key=lambda one: len(one.shards))
-            shard = self._again.pop() if self._again else next(shards, None)
+            child.is_tried = bool(self._suspects) and not child.shards
+            shard = self._suspects.popleft() if child.is_tried else next(shards, None)
             if shard is None:
                 break
-            self._starts[shard.index] += 1
-            if self._starts[shard.index] > _STARTS:
-                raise RunStopped(f"shard {shard.index} has ended {_STARTS} processes")
             child.shards[shard.index] = shard
             child.send(shard)
-        if not any(child.shards for child in self._children):  # nobody can still die and leave some
+        if not self._suspects and not any(child.shards for child in self._children):  # nobody can die and leave some
             for child in self._children:
                 if not child.is_closed:
                     child.send(None)
@@ -310,7 +321,6 @@ class _Processes:
                 child.snapshot = value
             case "receipt":
                 del child.shards[value.index]
-                self._starts.pop(value.index, None)
                 self._finished(value)
             case "stopped":
                 raise RunStopped(value)
@@ -329,9 +339,17 @@ class _Processes:
             if run.is_finished(shard.index):  # it died between the last byte and its receipt
                 self._finished(run.receipt(shard.index))
             else:
-                self._again.append(shard)
+                self._suspect(shard, is_sure=child.is_tried)
         if child.shards and not self._stop.is_set():
             self._children.append(_Child(self._means))
+
+    def _suspect(self, shard: Shard, *, is_sure: bool) -> None:
+        """One of the shards of a dead process: each is tried alone, so that only the guilty one can be given up."""
+        self._deaths[shard.index] += is_sure
+        if self._deaths[shard.index] < _DEATHS:
+            self._suspects.append(shard)
+        else:
+            self._given_up.append(shard.index)
 
 
 def sum_of(snapshots: list[Snapshot]) -> Snapshot:

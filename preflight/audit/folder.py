@@ -3,6 +3,7 @@
     run/manifest.json            input, options, versions: a run that differs in one of them is another run
     run/lock                     who works in it now
     run/complete                 there when every row has its result
+    run/command                  what the user typed last, where it holds no secret (the command line's own)
     run/shards/00012.jsonl.part  an open shard (`journal.py`)
     run/shards/00012.jsonl.gz    a finished one: a line for each row, in order
     run/shards/00012.stats.json  what was counted in it
@@ -15,27 +16,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import contextmanager
+import os
+import shlex
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from preflight import __version__
-from preflight.audit.durable import RESERVE_BYTES, ensure_space, new_file, reason, shown, stopping
-from preflight.audit.journal import MOST_CARRIED, Journal, read_finished, read_lines, reopen
+from preflight.audit.durable import RESERVE_BYTES, ensure_space, new_file, reason, shown, stopping, telling
+from preflight.audit.journal import AGAIN, MOST_CARRIED, Journal, kind_of, read_finished, read_lines, reopen
 from preflight.audit.lock import Lock
 from preflight.audit.model import Receipt
 from preflight.errors import UsageError
+from preflight.language import about, later, say
 from preflight.printable import clean
 from preflight.redaction import redact_trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
 SCHEMA = "preflight.run/1"
 _FINISHED = ".jsonl.gz"
+_PART = ".jsonl.part"
 _COMPLETE = "complete"
+#: Options that change what is said of the facts, and not the facts.
+_JUDGING = frozenset(("profile", "ignore", "price", "lang", "character_orientation", "mode", "model", "prompt", "id"))
+#: What may be in a folder before its run has begun.
+_LEFT = frozenset(("lock", "shards", "manifest.json.tmp", "input", "input.tmp", "outbox"))
 _LONGEST_SHOWN = 60
 
 
@@ -66,15 +76,27 @@ class Manifest:
             *_differences("", self.options, now.options),
         ]
         if self.options_hash != now.options_hash and self.options == now.options:
-            told.append("a part of an option that is not shown has changed")
+            told.append(say("a part of an option that is not shown has changed"))
         for name, before, after in (
-            ("the version of preflight", self.tool, now.tool),
-            ("the version of the run folder", self.schema, now.schema),
-            ("the size of a shard", self.shard_rows, now.shard_rows),
+            (later("the version of preflight"), self.tool, now.tool),
+            (later("the version of the run folder"), self.schema, now.schema),
+            (later("the size of a shard"), self.shard_rows, now.shard_rows),
         ):
             if before != after:
-                told.append(_difference(name, before, after))
+                told.append(_difference(say(name), before, after))
         return tuple(told)
+
+    def is_judged_otherwise(self, now: Manifest) -> bool:
+        """Does `now` differ only in what is said of the facts? Then they need not be fetched again."""
+        fetched = [
+            (
+                _without_path(told.input),
+                {name: value for name, value in told.options.items() if name not in _JUDGING},
+                (told.shard_rows, told.tool, told.schema),
+            )
+            for told in (self, now)
+        ]
+        return self.options != now.options and fetched[0] == fetched[1]
 
 
 class Run:
@@ -102,10 +124,10 @@ class Run:
         path = Path(path)
         with _told(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _ensure_empty(path)
+            ensure_empty(path)
             run = cls(path, manifest, Lock(path), reserve)
             with run._or_close():
-                _ensure_empty(path)  # until now another process could begin here
+                ensure_empty(path)  # until now another process could begin here
                 ensure_space(path, reserve)
                 (path / "shards").mkdir(mode=0o700, exist_ok=True)
                 _write_manifest(path, manifest)
@@ -126,7 +148,7 @@ class Run:
             with run._or_close():
                 ensure_space(path, reserve)
                 for index in run.finished():
-                    run._file(index, ".jsonl.part").unlink(missing_ok=True)
+                    run._file(index, _PART).unlink(missing_ok=True)
         return run
 
     @classmethod
@@ -163,10 +185,23 @@ class Run:
         Raises:
             UsageError: it was not, and the message names what has changed.
         """
-        if changes := self.manifest.changes(manifest):
-            raise UsageError(
-                f"{shown(self.path)} was started otherwise: {'; '.join(changes)}. Name another folder with --run"
+        if not (changes := self.manifest.changes(manifest)):
+            return
+        advice = say("Name another folder with --run")
+        if self.manifest.is_judged_otherwise(manifest):
+            words = later(
+                "To judge anew what it found, which fetches nothing, add --rejudge {folder} (and another --run, if you "
+                "give one); to fetch anew, name another folder with --run"
             )
+            if not self.is_complete:
+                words = later(
+                    "To judge anew what it found, which fetches nothing, finish it as it was started, then add "
+                    "--rejudge {folder} (and another --run, if you give one); to fetch anew, name another folder with "
+                    "--run"
+                )
+            advice = say(words, folder=clean(shlex.quote(str(self.path))))
+        problem = say("{folder} was started otherwise", folder=shown(self.path))
+        raise UsageError(about(problem, say("; ").join(changes)) + say(". ") + advice)
 
     @property
     def is_complete(self) -> bool:
@@ -178,9 +213,27 @@ class Run:
         with stopping(self.path):
             (self.path / _COMPLETE).touch(mode=0o600)
 
+    @property
+    def digest(self) -> str:
+        """What tells these results from those of another run, or of this one before rows were checked again."""
+        told = hashlib.sha256()
+        with telling(UsageError, say("cannot read {path}", path=shown(self.path))):
+            for index in self.finished():
+                with self._file(index, _FINISHED).open("rb") as file:
+                    file.seek(-8, os.SEEK_END)  # gzip ends with the checksum and the length of what is packed
+                    told.update(file.read())
+        return told.hexdigest()[:12]
+
     def finished(self) -> list[int]:
         """The numbers of the finished shards, in order."""
-        return sorted(int(path.name.removesuffix(_FINISHED)) for path in self._shards.glob(f"*[0-9]{_FINISHED}"))
+        return self._numbers(_FINISHED)
+
+    def begun(self) -> list[int]:
+        """The same with the open ones."""
+        return sorted({*self._numbers(_PART), *self._numbers(_FINISHED)})
+
+    def _numbers(self, suffix: str) -> list[int]:
+        return sorted(int(path.name.removesuffix(suffix)) for path in self._shards.glob(f"*[0-9]{suffix}"))
 
     def is_finished(self, index: int) -> bool:
         """Is there nothing left to do in this shard?"""
@@ -196,7 +249,7 @@ class Run:
         if self.is_finished(index):
             raise RuntimeError(f"shard {index} is finished")
         finished, stats = self._file(index, _FINISHED), self._file(index, ".stats.json")
-        return Journal(self._file(index, ".jsonl.part"), finished, stats, reserve=self._reserve)
+        return Journal(self._file(index, _PART), finished, stats, reserve=self._reserve)
 
     def reopen(self, index: int, rows: Collection[int]) -> None:
         """Have these rows of a finished shard checked again; see `journal.reopen`.
@@ -206,7 +259,7 @@ class Run:
         """
         with stopping(self.path):
             (self.path / _COMPLETE).unlink(missing_ok=True)
-        reopen(self._file(index, ".jsonl.part"), self._file(index, _FINISHED), self._stats(index)["rows"], rows)
+        reopen(self._file(index, _PART), self._file(index, _FINISHED), self._stats(index)["rows"], rows)
 
     def lines(self, index: int) -> Iterator[dict[str, Any]]:
         """The journal lines of a shard; of an open one those that are on the disk, in the order of their writing.
@@ -216,11 +269,19 @@ class Run:
         """
         if self.is_finished(index):
             yield from (line for line, _ in read_finished(self._file(index, _FINISHED), self._stats(index)["rows"]))
-        elif self._file(index, ".jsonl.part").exists():
-            yield from (line for line, _ in read_lines(self._file(index, ".jsonl.part")) if "row" in line)
+        elif self._file(index, _PART).exists():
+            yield from (line for line, _ in read_lines(self._file(index, _PART)) if "row" in line)
 
     def results(self, index: int) -> Iterator[dict[str, Any]]:
-        """The result lines of the same."""
+        """The results of a shard in order; of an open one those on the disk whose rows wait for no other attempt.
+
+        Raises:
+            UsageError: a finished shard is damaged.
+        """
+        if not self.is_finished(index):
+            with suppress(FileNotFoundError):  # finished in this moment, or not begun
+                done = _done(self._file(index, _PART))
+                return (done[row] for row in sorted(done))
         return (line["result"] for line in self.lines(index))
 
     def receipt(self, index: int) -> Receipt:
@@ -229,16 +290,25 @@ class Run:
         return Receipt(index, told["rows"], told["stats"])
 
     def columns(self) -> dict[str, set[str]]:
-        """The carried columns of all finished shards in the order in which they came, and of what kinds they are.
+        """The carried columns of all results in the order in which they came, and of what kinds they are.
 
         Kinds are null, bool, int, float, str and other. Above `MOST_CARRIED` columns some are missing.
         """
         found: dict[str, set[str]] = {}
-        for index in self.finished():
-            for name, kinds in self._stats(index)["columns"].items():
+        for index in self.begun():
+            for name, kinds in self._columns(index).items():
                 found.setdefault(name, set()).update(kinds)
             if len(found) > MOST_CARRIED:
                 break
+        return found
+
+    def _columns(self, index: int) -> dict[str, set[str]]:
+        if self.is_finished(index):
+            return {name: set(kinds) for name, kinds in self._stats(index)["columns"].items()}
+        found: dict[str, set[str]] = {}
+        for result in self.results(index):
+            for name, value in (result["input"] or {}).items():
+                found.setdefault(name, set()).add(kind_of(value))
         return found
 
     def _stats(self, index: int) -> dict[str, Any]:
@@ -246,8 +316,9 @@ class Run:
         try:
             told: dict[str, Any] = json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
+            also = f"{index:05}{_FINISHED}"
             raise UsageError(
-                f"{shown(path)} is damaged; delete it and {index:05}{_FINISHED} and resume the run"
+                say("{path} is damaged; delete it and {also} and resume the run", path=shown(path), also=also)
             ) from error
         return told
 
@@ -263,12 +334,29 @@ class Run:
             raise
 
 
-def _ensure_empty(path: Path) -> None:
+def ensure_empty(path: Path) -> None:
+    """Make sure that a folder holds nothing but what a run that did not begin may have left there.
+
+    Raises:
+        UsageError: it does.
+    """
     held = {child.name for child in path.iterdir()}
     if "manifest.json" in held:
-        raise UsageError(f"{shown(path)} holds a run already: resume it, or name another folder")
-    if held - {"lock", "shards", "manifest.json.tmp", "input"}:
-        raise UsageError(f"{shown(path)} is not empty and no run: name another folder")
+        raise UsageError(say("{path} holds a run already: resume it, or name another folder", path=shown(path)))
+    if held - _LEFT:
+        raise UsageError(say("{path} is not empty and no run: name another folder", path=shown(path)))
+
+
+def _done(part: Path) -> dict[int, dict[str, Any]]:
+    """The results of an open shard by row: the last of each, without those that are to be had again."""
+    done: dict[int, dict[str, Any]] = {}
+    for line, _ in read_lines(part):
+        if AGAIN in line:
+            for row in line[AGAIN]:
+                done.pop(row, None)
+        else:
+            done[line["row"]] = line["result"]
+    return done
 
 
 # ----------------------------------------------------------------------------------------------- manifest
@@ -284,12 +372,12 @@ def _read_manifest(path: Path) -> Manifest:
         told = json.loads((path / "manifest.json").read_bytes())
         if told["schema"] == SCHEMA:
             return Manifest(**{field.name: told[field.name] for field in fields(Manifest)})
-        cause = "its version is another"
+        cause = say("its version is another")
     except OSError as error:
         cause = reason(error)
     except (ValueError, KeyError, TypeError):
-        cause = "its manifest.json is damaged"
-    raise UsageError(f"{shown(path)} is no folder of a run: {cause}")
+        cause = say("its manifest.json is damaged")
+    raise UsageError(about(say("{path} is no folder of a run", path=shown(path)), cause))
 
 
 def _redacted(value: Any) -> Any:
@@ -308,8 +396,9 @@ def _input_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     if _without_path(before) == _without_path(now):
         return []
     rows = [told.get("rows") for told in (before, now)]
-    counted = f" ({rows[0]:,} rows, now {rows[1]:,})" if None not in rows and rows[0] != rows[1] else ""
-    return [f"the input has changed{counted}"]
+    if None in rows or rows[0] == rows[1]:
+        return [say("the input has changed")]
+    return [say("the input has changed ({before:,} rows, now {now:,})", before=rows[0], now=rows[1])]
 
 
 def _without_path(told: dict[str, Any]) -> dict[str, Any]:
@@ -323,17 +412,13 @@ def _differences(prefix: str, before: dict[str, Any], after: dict[str, Any]) -> 
 
 
 def _difference(name: str, before: object, after: object) -> str:
-    return f"{clean(name)} was {_value(before)} and is {_value(after)}"
+    return say("{name} was {before} and is {after}", name=clean(name), before=_value(before), after=_value(after))
 
 
 def _value(value: object) -> str:
-    return "not given" if value is None else clean(json.dumps(value, ensure_ascii=False), _LONGEST_SHOWN)
+    return say("not given") if value is None else clean(json.dumps(value, ensure_ascii=False), _LONGEST_SHOWN)
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path) -> AbstractContextManager[None]:
     """Before a run has begun, a folder that cannot be used is wrong usage."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot use {shown(path)} as the folder of a run: {reason(error)}") from error
+    return telling(UsageError, say("cannot use {path} as the folder of a run", path=shown(path)))

@@ -59,9 +59,6 @@ class Host:
     failures: int = 0
     down: Failure | None = None
     is_queued: bool = False
-    requests: int = 0
-    refused: int = 0
-    """Answers that pushed back."""
 
 
 class Hosts:
@@ -128,7 +125,6 @@ class Hosts:
     def hear(self, name: str, failure: Failure | None) -> None:
         """Learn from what a host has answered."""
         host = self._hosts[name]
-        host.requests += 1
         if failure is None or failure.cause not in _OF_THE_HOST:
             host.failures, host.pause = 0, FIRST_PAUSE
             host.limit = min(self._per_host, host.limit + 1 / host.limit)
@@ -136,7 +132,6 @@ class Hosts:
         is_echo = host.parked_until > asyncio.get_running_loop().time() and failure.cause in _SAID_TO_ALL
         host.failures += not is_echo
         if failure.cause in _PUSHED_BACK:
-            host.refused += 1
             host.limit = max(1.0, host.limit / 2)
             self._park(host, failure.retry_after)
         if host.failures >= FAILURES_IN_A_ROW:

@@ -29,6 +29,7 @@ from preflight.audit.durable import (
     write_all,
 )
 from preflight.errors import UsageError
+from preflight.language import later, say, told
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -153,7 +154,9 @@ class Journal:
         except OSError:  # a file system without locks; the run's own lock has to do
             is_ours = True
         if not is_ours:
-            raise UsageError(f"{shown(self._part)} is still being written by a process of this run; wait for its end")
+            raise UsageError(
+                say("{path} is still being written by a process of this run; wait for its end", path=shown(self._part))
+            )
 
     def _replay(self) -> None:
         for line, data in read_lines(self._part):
@@ -174,7 +177,7 @@ class Journal:
         self._attempts[row] = line.get("attempt", 1)
         for name, value in (line["result"].get("input") or {}).items():
             if name in self._columns or len(self._columns) <= MOST_CARRIED:
-                self._columns.setdefault(name, set()).add(_kind(value))
+                self._columns.setdefault(name, set()).add(kind_of(value))
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -199,11 +202,15 @@ def read_finished(path: Path, rows: int) -> Iterator[tuple[dict[str, Any], bytes
                 yield json.loads(data), data
                 rows -= 1
         if rows:
-            raise EOFError("other rows than were written")  # noqa: TRY301  (told as every other damage)
+            raise EOFError(later("other rows than were written"))  # noqa: TRY301  (told as every other damage)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        told = reason(error) if isinstance(error, OSError) else str(error)
+        why = reason(error) if isinstance(error, OSError) else told(str(error))
         raise UsageError(
-            f"{shown(path)} is damaged ({told}); delete it and resume the run: its rows are checked again"
+            say(
+                "{path} is damaged ({reason}); delete it and resume the run: its rows are checked again",
+                path=shown(path),
+                reason=why,
+            )
         ) from error
 
 
@@ -234,7 +241,7 @@ def _parsed(data: bytes) -> dict[str, Any] | None:
     return line if is_row or isinstance(line.get(AGAIN), list) else None
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """What a carried value is, for a table's column: null, bool, int (64 bits), float, str or other."""
     match value:
         case None:

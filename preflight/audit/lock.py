@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from preflight.audit.durable import shown, write_all
 from preflight.errors import UsageError
+from preflight.language import say
 from preflight.printable import clean
 
 if TYPE_CHECKING:
@@ -51,14 +52,21 @@ class Lock:
         holder = _holder(os.pread(self._file, 4096, 0))
         here = socket.gethostname()
         if free is False or (holder and (holder["host"] != here or (free is None and _lives(holder["pid"])))):
-            who = f" by process {holder['pid']} on {clean(holder['host'])} since {holder['since']}" if holder else ""
-            advice = "" if free is False else f"; if that process is gone, delete {shown(path)}"
-            raise UsageError(f"{shown(path.parent)} is in use{who}{advice}")
+            advice = "" if free is False else say("; if that process is gone, delete {path}", path=shown(path))
+            raise UsageError(_in_use(path.parent, holder) + advice)
         if holder:
-            self.took_over = f"process {holder['pid']}, at work since {holder['since']}, did not come to its end"
+            words = {"pid": holder["pid"], "since": holder["since"]}
+            self.took_over = say("process {pid}, at work since {since}, did not come to its end", **words)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         os.ftruncate(self._file, 0)
         write_all(self._file, json.dumps({"pid": os.getpid(), "host": here, "since": since}).encode())
+
+
+def _in_use(folder: Path, holder: dict[str, Any] | None) -> str:
+    if not holder:
+        return say("{folder} is in use", folder=shown(folder))
+    words = {"pid": holder["pid"], "host": clean(holder["host"]), "since": holder["since"]}
+    return say("{folder} is in use by process {pid} on {host} since {since}", folder=shown(folder), **words)
 
 
 def _is_free(descriptor: int) -> bool | None:

@@ -35,6 +35,11 @@ class BadRow:
     """Our own words; completes "this row …"."""
     carried: dict[str, object]
 
+    @property
+    def told(self) -> str:
+        """`reason` with the line, as far as there is one; completes "this row …", too."""
+        return self.reason if self.line is None else f"(line {self.line}) {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:

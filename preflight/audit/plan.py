@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from preflight.audit.model import BadRow
 from preflight.deliver.presigned import expiry
 from preflight.deliver.url import cut, host_of, is_url, names_private_address
+from preflight.language import clauses, later, say, told
 from preflight.printable import clean
 
 if TYPE_CHECKING:
@@ -28,6 +29,29 @@ _MOST_BAD = 5
 #: Hosts counted by name. A list of more hosts than this has no host that matters.
 _HOSTS_BY_NAME = 200_000
 _PARTS = 256
+
+#: What is counted, as one and as many.
+_ROWS = (later("{count:,} row"), later("{count:,} rows"))
+_REFERENCES = (later("{count:,} reference to media"), later("{count:,} references to media"))
+#: What stands in the way, in the order of `Plan._doubts`.
+_DOUBTS = (
+    (later("{count:,} row cannot be read"), later("{count:,} rows cannot be read")),
+    (later("{count:,} signed URL expired already"), later("{count:,} signed URLs expired already")),
+    (later("{count:,} signed URL seem to have expired"), later("{count:,} signed URLs seem to have expired")),
+    (
+        later("{count:,} signed URL end within {window}{first}"),
+        later("{count:,} signed URLs end within {window}{first}"),
+    ),
+    (
+        later("{count:,} URL with a private address, which the provider cannot reach"),
+        later("{count:,} URLs with a private address, which the provider cannot reach"),
+    ),
+    (later("{count:,} URL without a sound host"), later("{count:,} URLs without a sound host")),
+    (
+        later("{count:,} reference to a local file, which has to be uploaded before it is submitted"),
+        later("{count:,} references to a local file, which has to be uploaded before it is submitted"),
+    ),
+)
 
 
 class Distinct:
@@ -92,7 +116,7 @@ class Plan:
             "schema": "preflight.plan/1",
             "rows": self.rows,
             "bad_rows": self.bad_rows,
-            "bad": [{"row": bad.row, "line": bad.line, "reason": clean(bad.reason)} for bad in self.bad],
+            "bad": [{"row": bad.row, "line": bad.line, "reason": clean(told(bad.reason))} for bad in self.bad],
             "references": self.references,
             "distinct": self.distinct,
             "duplicates": self.duplicates,
@@ -116,34 +140,30 @@ class Plan:
 
     def text(self) -> str:
         """The plan for people, some lines without the last line's end."""
-        lines = [f"{_count(self.rows, 'row')}, {_count(self.references, 'reference')} to media"]
+        lines = [clauses(_counted(_ROWS, self.rows), _counted(_REFERENCES, self.references))]
         if self.duplicates:
-            lines[0] += f", {self.distinct:,} of them different (each is fetched once)"
+            lines[0] += say(", {count:,} of them different (each is fetched once)", count=self.distinct)
         if self.seconds is not None:
-            lines.append(f"expected time: {_duration(self.seconds)}")
+            lines.append(say("expected time: {time}", time=_duration(self.seconds)))
         lines += self._doubts()
         if self.hosts:
-            lines.append(f"hosts: {len(self.hosts):,}" + (" and more" if self.elsewhere else ""))
+            words = later("hosts: {count:,} and more") if self.elsewhere else later("hosts: {count:,}")
+            lines.append(say(words, count=len(self.hosts)))
             width = len(f"{self._top()[0][1]:,}")
             lines += [f"  {number:>{width},}  {clean(host)}" for host, number in self._top()]
             if rest := sum(self.hosts.values()) - sum(number for _, number in self._top()) + self.elsewhere:
-                lines.append(f"  {rest:>{width},}  (all others)")
+                lines.append(f"  {rest:>{width},}  {say('(all others)')}")
         return "\n".join(lines)
 
     def _doubts(self) -> list[str]:
-        window = _duration(self.window.total_seconds())
-        first = f"; the first ends at {self.earliest:%Y-%m-%d %H:%M} UTC" if self.earliest else ""
-        told = (
-            (self.bad_rows, "row", "cannot be read"),
-            (self.expired, "signed URL", "expired already"),
-            (self.expired_unsure, "signed URL", "seem to have expired"),
-            (self.dying, "signed URL", f"end within {window}{first}"),
-            (self.private, "URL", "with a private address, which the provider cannot reach"),
-            (self.unsound, "URL", "without a sound host"),
-            (self.local, "reference", "to a local file, which has to be uploaded before it is submitted"),
-        )
-        lines = [f"{_count(number, noun)} {words}" for number, noun, words in told if number]
-        bad = [f"  {_place(bad)} {clean(bad.reason)}" for bad in self.bad]
+        signed = (self.expired, self.expired_unsure, self.dying)
+        numbers = (self.bad_rows, *signed, self.private, self.unsound, self.local)
+        window, first = _duration(self.window.total_seconds()), ""
+        if self.earliest:
+            first = say("; the first ends at {time:%Y-%m-%d %H:%M} UTC", time=self.earliest)
+        doubts = zip(_DOUBTS, numbers, strict=True)
+        lines = [_counted(words, number, window=window, first=first) for words, number in doubts if number]
+        bad = ["  " + say("row {row} {problem}", row=bad.row, problem=clean(told(bad.told))) for bad in self.bad]
         return [*lines[:1], *bad, *lines[1:]] if bad else lines
 
 
@@ -159,56 +179,56 @@ def plan(
         queue: how long a submitted job may wait. A signed URL has to outlive the audit and this.
     """
     now = now or datetime.now(UTC)
-    told, distinct = Plan(), Distinct()
+    found, distinct = Plan(), Distinct()
     ends = array("d")
     for job in jobs:
-        told.rows += 1
+        found.rows += 1
         if isinstance(job, BadRow):
-            told.bad_rows += 1
-            if len(told.bad) < _MOST_BAD:
-                told.bad.append(job)
+            found.bad_rows += 1
+            if len(found.bad) < _MOST_BAD:
+                found.bad.append(job)
             continue
         for name in _MEDIA:
             reference = job.request.get(name)
             if isinstance(reference, str) and reference.strip():
-                told.references += 1
+                found.references += 1
                 distinct.add(reference)
-                _count_reference(told, reference, now, ends)
-    told.distinct = len(distinct)
+                _count_reference(found, reference, now, ends)
+    found.distinct = len(distinct)
     if rate:
-        told.seconds = told.distinct / rate
-    told.window = queue + timedelta(seconds=told.seconds or 0)
+        found.seconds = found.distinct / rate
+    found.window = queue + timedelta(seconds=found.seconds or 0)
     if ends:
-        last = (now + told.window).timestamp()
-        told.dying = sum(end < last for end in ends)
-    return told
+        last = (now + found.window).timestamp()
+        found.dying = sum(end < last for end in ends)
+    return found
 
 
-def _count_reference(told: Plan, reference: str, now: datetime, ends: array[float]) -> None:
+def _count_reference(found: Plan, reference: str, now: datetime, ends: array[float]) -> None:
     if not is_url(reference):
-        told.local += 1
+        found.local += 1
         return
     parts = cut(reference)
     site = f"{parts.scheme}://{parts.authority}"
     host = _host(site)
     if host is None:
-        told.unsound += 1
+        found.unsound += 1
         return
-    told.private += _is_private(site)
-    if host in told.hosts or len(told.hosts) < _HOSTS_BY_NAME:
-        told.hosts[host] += 1
+    found.private += _is_private(site)
+    if host in found.hosts or len(found.hosts) < _HOSTS_BY_NAME:
+        found.hosts[host] += 1
     else:
-        told.elsewhere += 1
+        found.elsewhere += 1
     end = expiry(reference, now)
     if end is None or end.instant is None:
         return
     if end.instant > now:
         ends.append(end.instant.timestamp())
-        told.earliest = min(told.earliest or end.instant, end.instant)
+        found.earliest = min(found.earliest or end.instant, end.instant)
     elif end.confidence == "high":
-        told.expired += 1
+        found.expired += 1
     else:
-        told.expired_unsure += 1
+        found.expired_unsure += 1
 
 
 #: A URL's host is judged letter by letter; the rows of a table share few.
@@ -216,12 +236,8 @@ _host = lru_cache(10_000)(host_of)
 _is_private = lru_cache(10_000)(names_private_address)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _place(bad: BadRow) -> str:
-    return f"row {bad.row}" + (f" (line {bad.line})" if bad.line else "")
+def _counted(words: tuple[str, str], count: int, **values: str) -> str:
+    return say(words[count != 1], count=count, **values)
 
 
 def _duration(seconds: float) -> str:
@@ -229,7 +245,9 @@ def _duration(seconds: float) -> str:
     whole = round(seconds)
     days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
     if days:
-        return f"{days} d {hours} h"
+        return say("{days} d {hours} h", days=days, hours=hours)
+    if hours and minutes:
+        return say("{hours} h {minutes} min", hours=hours, minutes=minutes)
     if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min" if minutes else f"{max(1, whole)} s"
+        return say("{hours} h", hours=hours)
+    return say("{minutes} min", minutes=minutes) if minutes else say("{seconds} s", seconds=max(1, whole))

@@ -14,17 +14,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import floor
-from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
 from preflight.findings import Verdict
+from preflight.language import clauses, say
 from preflight.printable import clean, encodable
-from preflight.render.figures import duration, in_short, share
+from preflight.render.figures import columns, duration, in_short, share
+from preflight.render.outline import verdict_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Mode = Literal["bar", "plain", "json", "none"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 
 #: Seconds between two writings.
 PAUSES: dict[Mode, float] = {"bar": 0.2, "plain": 30.0, "json": 1.0}
@@ -112,7 +113,7 @@ class Progress:
         """A line of its own, whatever the mode; a line that rewrites itself goes on below it."""
         if self._stream is not None:
             line, self._line = self._line, ""
-            self._put((_CLEAR_LINE if line else "") + encodable(text, self._stream.encoding) + "\n" + line)
+            self._put((_CLEAR_LINE if line else "") + encodable(text, self._encoding) + "\n" + line)
             self._line = line
 
     def close(self) -> None:
@@ -138,10 +139,10 @@ class Progress:
         rate = self.rate(snapshot, now)
         if self._mode == "plain":
             parts = [part for part in _parts(snapshot, rate).values() if part]
-            self._put(f"{datetime.now(UTC):%H:%M:%S}Z  {', '.join(parts)}\n")
+            self._put(encodable(f"{datetime.now(UTC):%H:%M:%S}Z  {clauses(*parts)}\n", self._encoding))
             return
         width = self._width or _columns(self._stream)
-        self._line = one_line(snapshot, rate, width - 1, self._separator())
+        self._line = encodable(one_line(snapshot, rate, width - 1, self._separator()), self._encoding)
         self._put(_CLEAR_LINE + self._line)
 
     def _json(self, snapshot: Snapshot, now: float, *, is_end: bool) -> str:
@@ -164,8 +165,12 @@ class Progress:
         return json.dumps(told) + "\n"
 
     def _separator(self) -> str:
+        return " │ " if encodable("│", self._encoding) == "│" else " | "
+
+    @property
+    def _encoding(self) -> str:
         assert self._stream is not None
-        return " │ " if encodable("│", self._stream.encoding) == "│" else " | "
+        return self._stream.encoding
 
     def _put(self, text: str) -> None:
         assert self._stream is not None
@@ -188,14 +193,14 @@ def _columns(stream: TextIO | None) -> int:
 def one_line(snapshot: Snapshot, rate: float | None, width: int, separator: str = " │ ") -> str:
     """The run in at most `width` columns: what matters most first, and whatever still finds room."""
     whole = _parts(snapshot, rate)
-    bad = " ".join(f"{verdict} {share}" for verdict, share in _shares(snapshot) if verdict in ("fail", "unknown"))
+    bad = " ".join(f"{verdict_word(one)} {part}" for one, part in _shares(snapshot) if one in ("fail", "unknown"))
     wanted = (
         ("done", _percent(snapshot)),
         ("verdicts", bad),
         ("left", whole["left"]),
         ("done", whole["done"]),
         ("doing", whole["doing"]),
-        ("parked", f"{len(snapshot.parked):,} parked" if snapshot.parked else ""),
+        ("parked", say("{count:,} parked", count=len(snapshot.parked)) if snapshot.parked else ""),
         ("rate", whole["rate"]),
         ("verdicts", whole["verdicts"]),
         ("parked", whole["parked"]),
@@ -207,7 +212,7 @@ def one_line(snapshot: Snapshot, rate: float | None, width: int, separator: str 
     for name, text in wanted:
         longer = parts | {name: text}
         tried = separator.join(filter(None, longer.values()))
-        if len(tried) <= width:
+        if columns(tried) <= width:
             parts, line = longer, tried
     return line
 
@@ -216,17 +221,17 @@ def _parts(snapshot: Snapshot, rate: float | None) -> dict[str, str]:
     done = f"{snapshot.rows_done:,}"
     left = _seconds_left(snapshot, rate)
     return {
-        "doing": snapshot.doing,
+        "doing": say(snapshot.doing),
         "done": done
         if snapshot.rows_total is None
         else f"{done}/{snapshot.rows_total:,} {_percent(snapshot)}".rstrip(),
-        "rate": "" if rate is None else f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s",
-        "verdicts": " ".join(f"{verdict} {share}" for verdict, share in _shares(snapshot)),
-        "left": "" if left is None else f"{duration(left)} left",
+        "rate": "" if rate is None else say("{rate}/s", rate=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"),
+        "verdicts": " ".join(f"{verdict_word(one)} {part}" for one, part in _shares(snapshot)),
+        "left": "" if left is None else say("{time} left", time=duration(left)),
         "parked": _parked(snapshot.parked),
-        "flight": f"{snapshot.in_flight:,} in flight" if snapshot.in_flight else "",
+        "flight": say("{count:,} in flight", count=snapshot.in_flight) if snapshot.in_flight else "",
         "bytes": in_short(snapshot.bytes_received) if snapshot.bytes_received else "",
-        "cache": f"{snapshot.cache_hits:,} from the cache" if snapshot.cache_hits else "",
+        "cache": say("{count:,} from the cache", count=snapshot.cache_hits) if snapshot.cache_hits else "",
     }
 
 
@@ -235,9 +240,9 @@ def _percent(snapshot: Snapshot) -> str:
     return f"{floor(100 * snapshot.rows_done / snapshot.rows_total)} %" if snapshot.rows_total else ""
 
 
-def _shares(snapshot: Snapshot) -> list[tuple[str, str]]:
+def _shares(snapshot: Snapshot) -> list[tuple[Verdict, str]]:
     judged = sum(snapshot.verdicts.values())
-    counts = [(verdict.value, snapshot.verdicts.get(verdict, 0)) for verdict in Verdict]
+    counts = [(verdict, snapshot.verdicts.get(verdict, 0)) for verdict in Verdict]
     return [(verdict, share(number, judged)) for verdict, number in counts if number]
 
 
@@ -251,6 +256,7 @@ def _parked(hosts: Sequence[tuple[str, float]]) -> str:
     if not hosts:
         return ""
     name, left = max(hosts, key=lambda host: host[1])
-    name = clean(name, _LONGEST_HOST)
-    more = f" and {len(hosts) - 1:,} more" if len(hosts) > 1 else ""
-    return f"parked {name} {duration(left)}{more}"
+    words = {"host": clean(name, _LONGEST_HOST), "time": duration(left)}
+    if len(hosts) == 1:
+        return say("parked {host} {time}", **words)
+    return say("parked {host} {time} and {count:,} more", **words, count=len(hosts) - 1)

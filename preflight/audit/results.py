@@ -1,7 +1,7 @@
 """The results of a run as files in the order of the input: JSON lines, CSV, Parquet, or several of them at once.
 
-They are made from the finished shards alone, so they can be made again at any time, and an existing file is replaced
-by a whole one or not at all. JSON lines hold everything. A table holds the columns of a single check's table, `row` and
+They are made from the run folder alone, so they can be made again at any time, and an existing file is replaced by a
+whole one or not at all. JSON lines hold everything. A table holds the columns of a single check's table, `row` and
 `id` before them, and the carried columns behind them, each below `input.`.
 """
 
@@ -19,15 +19,19 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from preflight.audit.durable import new_file, reason, stopping
+from preflight.audit.durable import new_file, stopping, telling
 from preflight.audit.journal import MOST_CARRIED
+from preflight.audit.storage import is_stored, path_of
 from preflight.errors import UsageError
+from preflight.language import about, say
 from preflight.printable import cell, clean
+from preflight.render.table import CHECK_COLUMNS, CHECK_PATHS, as_cell, check_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from preflight.audit.folder import Run
+    from preflight.audit.storage import Outbox
 
 Format = Literal["jsonl", "csv", "parquet"]
 
@@ -44,8 +48,12 @@ class Target:
     format: Format
 
 
-def read_targets(names: Iterable[str], *, keep: Iterable[Path] = ()) -> tuple[Target, ...]:
-    """The targets that `-o` names, made sure of before anything runs. `keep`: files that none of them may replace.
+def read_targets(
+    names: Iterable[str], *, keep: Iterable[Path] = (), outbox: Outbox | None = None
+) -> tuple[Target, ...]:
+    """The targets that `-o` names, made sure of before anything runs.
+
+    `keep`: files that none of them may replace. `outbox`: where to write what goes to storage.
 
     Raises:
         UsageError: one cannot be written, is no format of ours, or is named twice.
@@ -53,48 +61,55 @@ def read_targets(names: Iterable[str], *, keep: Iterable[Path] = ()) -> tuple[Ta
     targets: list[Target] = []
     kept = {_real(path) for path in keep}
     for name in names:
-        target = Target(None, "jsonl") if name == "-" else _file(name)
+        target = Target(None, "jsonl") if name == "-" else _file(name, outbox)
         if target.path in [known.path for known in targets]:
-            raise UsageError(f"{'standard output' if name == '-' else clean(name)} is named twice for the results")
+            called = say("standard output") if name == "-" else clean(name)
+            raise UsageError(say("{name} is named twice for the results", name=called))
         if target.path in kept:
-            raise UsageError(f"the results would replace what they are made from: {clean(name)}")
+            raise UsageError(say("the results would replace what they are made from: {name}", name=clean(name)))
         targets.append(target)
     return tuple(targets)
 
 
-def read_page_target(name: str, *, keep: Iterable[Path] = ()) -> Path:
+def read_page_target(name: str, *, keep: Iterable[Path] = (), outbox: Outbox | None = None) -> Path:
     """The same for the page about a run.
 
     Raises:
         UsageError: it cannot be written, or does not end in .html.
     """
     if Path(name).suffix.lower() not in {".html", ".htm"}:
-        raise UsageError(f"the page ends in .html, not {clean(name)}")
-    if _real(Path(name)) in {_real(path) for path in keep}:
-        raise UsageError(f"the page would replace what it is made from: {clean(name)}")
-    return _writable(name)
+        raise UsageError(say("the page ends in .html, not {name}", name=clean(name)))
+    path = _place(name, outbox)
+    if path in {_real(path) for path in keep}:
+        raise UsageError(say("the page would replace what it is made from: {name}", name=clean(name)))
+    return path
 
 
-def _file(name: str) -> Target:
+def _file(name: str, outbox: Outbox | None) -> Target:
     format_ = _FORMATS.get(Path(name).suffix.lower())
     if format_ is None:
-        raise UsageError(f"results end in {', '.join(_FORMATS)} or are - (standard output), not {clean(name)}")
+        known = ", ".join(_FORMATS)
+        raise UsageError(
+            say("results end in {known} or are - (standard output), not {name}", known=known, name=clean(name))
+        )
     if format_ == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise UsageError("Parquet needs pyarrow: pip install 'preflight[parquet]'")
-    return Target(_writable(name), format_)
+        raise UsageError(say("Parquet needs pyarrow: {command}", command="pip install 'preflight[parquet]'"))
+    return Target(_place(name, outbox), format_)
+
+
+def _place(name: str, outbox: Outbox | None) -> Path:
+    return outbox.place(name) if outbox is not None and is_stored(name) else _writable(path_of(name))
 
 
 def _writable(name: str) -> Path:
-    path = _real(Path(name))
-    try:
+    path, failed = _real(Path(name)), say("cannot write {path}", path=clean(name))
+    with telling(UsageError, failed):
         if path.exists() and not path.is_file():
-            raise UsageError(f"cannot write {clean(name)}: it is there, and no file")
+            raise UsageError(about(failed, say("it is there, and no file")))
         if path.exists() and not os.access(path, os.W_OK):
-            raise UsageError(f"cannot write {clean(name)}: it is there, and may not be written")
-        with tempfile.TemporaryFile(dir=path.parent):
-            return path
-    except OSError as error:
-        raise UsageError(f"cannot write {clean(name)}: {reason(error)}") from error
+            raise UsageError(about(failed, say("it is there, and may not be written")))
+        tempfile.TemporaryFile(dir=path.parent).close()
+    return path
 
 
 def _real(path: Path) -> Path:
@@ -103,13 +118,13 @@ def _real(path: Path) -> Path:
 
 
 def write_results(run: Run, targets: Iterable[Target]) -> int:
-    """Write the rows of all finished shards into the files among `targets`; answers how many there are.
+    """Write the rows that are done into the files among `targets`; answers how many there are.
 
     Raises:
         RunStopped: the disk takes no more; what was there before still is.
         UsageError: a shard is damaged.
     """
-    shards = run.finished()
+    shards = run.begun()
     columns = run.columns()
     rows = last = 0
     with ExitStack() as stack:
@@ -124,6 +139,17 @@ def write_results(run: Run, targets: Iterable[Target]) -> int:
                     writer.write(batch)
                 rows += len(batch)
     return rows
+
+
+def write_lines(run: Run, write: Callable[[str], None]) -> None:
+    """Write the rows that are done as JSON lines."""
+    for index in run.begun():
+        _write_shard(run, index, write)
+
+
+def _write_shard(run: Run, index: int, write: Callable[[str], None]) -> None:
+    for batch in _batches(run.results(index)):
+        write("".join(map(line_of, batch)))
 
 
 class Streamer:
@@ -147,8 +173,7 @@ class Streamer:
         while self._run.is_finished(self._next):
             if not last and self._run.receipt(self._next).stats.get("transient"):
                 return
-            for batch in _batches(self._run.results(self._next)):
-                self._write("".join(map(line_of, batch)))
+            _write_shard(self._run, self._next, self._write)
             self._next += 1
 
 
@@ -176,16 +201,13 @@ class Table:
     """
 
     def __init__(self, carried: Mapping[str, set[str]]) -> None:
-        from preflight.render.table import CHECK_COLUMNS  # noqa: PLC0415  (a run that writes JSON lines needs no table)
-
-        self.paths = {name: tuple(path.split(".")) for name, path in CHECK_COLUMNS.items() if path}
+        self.paths = CHECK_PATHS
         self.carried = {f"input.{name}": name for name in carried} if len(carried) <= MOST_CARRIED else None
         self.columns = ("row", "id", *CHECK_COLUMNS, *(("input",) if self.carried is None else self.carried))
 
     def values(self, result: dict[str, Any]) -> dict[str, Any]:
         """The value of every column as JSON has it, None where there is none."""
-        values = {"row": result["row"], "id": result["id"], **_made(result)}
-        values |= {name: _at(result, path) for name, path in self.paths.items()}
+        values = {"row": result["row"], "id": result["id"], **check_values(result)}
         held = result.get("input") or {}
         if self.carried is None:
             return values | {"input": json.dumps(held, ensure_ascii=False)}
@@ -195,58 +217,7 @@ class Table:
 def flat(result: dict[str, Any], table: Table) -> dict[str, str]:
     """A result as the cells of a table for people: what a spreadsheet would compute is shown instead."""
     values = table.values(result)
-    return {column: _cell(values[column]) for column in table.columns}
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
-
-
-def _made(result: dict[str, Any]) -> dict[str, str]:
-    """The columns that are made of several fields; `preflight.render.table` does the same from a report."""
-    found = result["findings"]
-
-    def rules(severity: str) -> str:
-        return _words(item["rule"] for item in found if item["severity"] == severity)
-
-    return {
-        "errors": rules("error"),
-        "warnings": rules("warning"),
-        "notes": rules("note"),
-        "undecided": _words(item["rule"] for item in result["not_evaluated"] if item["decisive"]),
-        "ignored": _words(item["rule"] for item in result["ignored"]),
-        "messages": " ".join(item["message"] for item in found if item["severity"] != "note"),
-        "image_not_read": _unread(result["image"]),
-        "video_not_read": _unread(result["video"]),
-    }
-
-
-def _words(words: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(words))
-
-
-def _unread(medium: dict[str, Any] | None) -> str:
-    if medium and (failure := medium["failure"]):
-        return f"{failure['cause']}: {failure['detail']}"
-    refused = medium and medium["not_media"]
-    return f"{refused['refusal']}: {refused['detail']}" if refused else ""
-
-
-def _cell(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case str():
-            return cell(value)
-    return cell(json.dumps(value, ensure_ascii=False))
+    return {column: as_cell(values[column]) for column in table.columns}
 
 
 # ------------------------------------------------------------------------------------------------ writers

@@ -14,7 +14,8 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from preflight.audit.columns import Columns, Fault, Record, bad_byte, holds_request, named
+from preflight.audit.columns import Columns, Fault, Record, holds_request, named
+from preflight.audit.encoding import ESCAPED
 from preflight.deliver.url import is_url
 from preflight.errors import RequestUnreadable, UsageError
 from preflight.printable import clean
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 #: The most characters of one row. A request takes hundreds; above this it is the medium itself.
 LONGEST = 1 << 20
 _TOO_LONG = f"is longer than {LONGEST >> 20} MiB; a row names its media, it does not hold them"
-_NOT_UTF8 = "is not UTF-8 (byte 0x{:02X}); save the file as UTF-8"
 #: Stands for a line above `LONGEST`, itself: nothing that is read is this object.
 _LONG_LINE = "a line that is too long"
 _BATCH = 1024
@@ -38,16 +38,8 @@ class _TooLong(Exception):
 class Lines:
     """The lines of a text file with their ends, counted, `_LONG_LINE` for one that is too long, and with a way back."""
 
-    def __init__(self, file: BinaryIO, newline: str = "") -> None:
-        start = file.read(4)
-        file.seek(0)
-        utf16 = start.startswith((b"\xff\xfe", b"\xfe\xff"))
-        self._file = io.TextIOWrapper(
-            file,
-            encoding="utf-16" if utf16 else "utf-8-sig",
-            errors="replace" if utf16 else "surrogateescape",
-            newline=newline,
-        )
+    def __init__(self, file: BinaryIO, encoding: str, newline: str) -> None:
+        self._file = io.TextIOWrapper(file, encoding, ESCAPED, newline)
         self._back: deque[str] = deque()
         self.number = 0
         """Of the line that came last, from 1."""
@@ -73,7 +65,7 @@ class Lines:
             while (more := self._file.readline(LONGEST)) and not more.endswith(("\n", "\r")):
                 pass
             return _LONG_LINE
-        return line
+        return line.removeprefix("\ufeff") if self.number == 1 else line
 
     def back(self, lines: list[str]) -> None:
         """Take back the lines that came last; they come again."""
@@ -141,13 +133,20 @@ def _csv_rows(lines: Lines, delimiter: str, width: int | None, *, loose: bool) -
                 if cells:
                     yield line, cells
                 continue
-            fault = f"has {len(cells)} cells under {width} columns"
-            if len(cells) > width:
-                fault += f"; a cell with {_DELIMITERS[delimiter]} in it needs quotation marks around it"
+            fault = _width_fault(len(cells), width, delimiter)
         yield line, fault
         # What was taken beyond the first line may be rows of its own, swallowed by a quotation mark.
         lines.back(taken.lines[1:])
         rows = parser()
+
+
+def _width_fault(cells: int, width: int, delimiter: str) -> str:
+    if cells == 1:
+        return f"has 1 cell under {width} columns"
+    fault = f"has {cells} cells under {width} columns"
+    if cells > width:
+        fault = f"{fault}; a cell with {_DELIMITERS[delimiter]} in it needs quotation marks around it"
+    return fault
 
 
 def _csv_fault(error: Exception, delimiter: str, lines: int) -> str:
@@ -170,29 +169,28 @@ _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertic
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\s*')
 
 
-def csv_records(file: BinaryIO, columns: Columns) -> Iterator[Record | Fault]:
+def csv_records(lines: Lines, columns: Columns) -> Iterator[Record | Fault]:
     """The rows of comma-, semicolon-, tab- or bar-separated text under a header line."""
-    with Lines(file) as lines:
-        while (first := lines.peek(1)) and not first[0].strip():
-            next(lines)
-        delimiter = None
-        if first and (told := _SEPARATOR_LINE.fullmatch(first[0])):  # Excel's own
-            delimiter = told[1]
-            next(lines)
-        delimiter, loose = _delimiter(lines, columns, delimiter)
-        header = next(_csv_rows(lines, delimiter, None, loose=loose), None)
-        if header is None:
-            raise RequestUnreadable("empty; a header line and rows are needed")
-        if isinstance(header[1], str):
-            raise RequestUnreadable(f"the header line {header[1]}")
-        names = tuple(name.strip() for name in header[1])
-        if any(is_url(name) for name in names):
-            raise UsageError(
-                "the first line holds a URL, so the header is missing; add a line with the names of the columns"
-            )
-        columns.require(names)
-        for line, read in _csv_rows(lines, delimiter, len(names), loose=loose):
-            yield Fault(line, read) if isinstance(read, str) else Record(line, names, read)
+    while (first := lines.peek(1)) and not first[0].strip():
+        next(lines)
+    delimiter = None
+    if first and (told := _SEPARATOR_LINE.fullmatch(first[0])):  # Excel's own
+        delimiter = told[1]
+        next(lines)
+    delimiter, loose = _delimiter(lines, columns, delimiter)
+    header = next(_csv_rows(lines, delimiter, None, loose=loose), None)
+    if header is None:
+        raise RequestUnreadable("empty; a header line and rows are needed")
+    if isinstance(header[1], str):
+        raise RequestUnreadable(f"the header line {header[1]}")
+    names = tuple(name.strip() for name in header[1])
+    if any(is_url(name) for name in names):
+        raise UsageError(
+            "the first line holds a URL, so the header is missing; add a line with the names of the columns"
+        )
+    columns.require(names)
+    for line, read in _csv_rows(lines, delimiter, len(names), loose=loose):
+        yield Fault(line, read) if isinstance(read, str) else Record(line, names, read)
 
 
 def _delimiter(lines: Lines, columns: Columns, told: str | None) -> tuple[str, bool]:
@@ -220,22 +218,21 @@ def _delimiter(lines: Lines, columns: Columns, told: str | None) -> tuple[str, b
 # --------------------------------------------------------------------------------------- JSON lines and text
 
 
-def json_records(file: BinaryIO, columns: Columns) -> Iterator[Record | Fault]:
+def json_records(lines: Lines, columns: Columns) -> Iterator[Record | Fault]:
     """The objects of a file with one JSON object a line."""
-    with Lines(file, newline="\n") as lines:
-        decoder = json.JSONDecoder(object_pairs_hook=_object)
-        for number, line in _numbered(lines):
-            if isinstance(line, Fault):
-                yield line
-                continue
-            text = line.strip("\ufeff \t\r\n")
-            if not text:
-                continue
-            if text in ("{", "[") or (text[0] == "[" and number == 1):
-                raise RequestUnreadable(
-                    "a JSON document of several lines or an array; one object a line is needed: jq -c '.[]? // .' FILE"
-                )
-            yield _json_record(number, text, decoder, columns)
+    decoder = json.JSONDecoder(object_pairs_hook=_object)
+    for number, line in _numbered(lines):
+        if isinstance(line, Fault):
+            yield line
+            continue
+        text = line.strip("\ufeff \t\r\n")
+        if not text:
+            continue
+        if text in ("{", "[") or (text[0] == "[" and number == 1):
+            raise RequestUnreadable(
+                "a JSON document of several lines or an array; one object a line is needed: jq -c '.[]? // .' FILE"
+            )
+        yield _json_record(number, text, decoder, columns)
 
 
 class _Twice(ValueError):
@@ -251,8 +248,8 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _json_record(number: int, text: str, decoder: json.JSONDecoder, columns: Columns) -> Record | Fault:
-    if byte := bad_byte(text):
-        return Fault(number, _NOT_UTF8.format(byte))
+    if misread := columns.misread(text):
+        return Fault(number, misread)
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -270,22 +267,18 @@ def _json_record(number: int, text: str, decoder: json.JSONDecoder, columns: Col
     return Record(number, tuple(value), tuple(value.values()))
 
 
-def text_records(file: BinaryIO, columns: Columns) -> Iterator[Record | Fault]:
+def text_records(lines: Lines, columns: Columns) -> Iterator[Record | Fault]:
     """The URLs of a list, one a line; blank lines and lines that begin with # are none."""
     if columns.as_medium is None:
         raise UsageError("a list of URLs needs --as video or --as image; for a table: --input-format csv")
     names = (f"{columns.as_medium}_url",)
     columns.require(names)
-    with Lines(file) as lines:
-        for number, line in _numbered(lines):
-            if isinstance(line, Fault):
-                yield line
-            elif (text := line.strip()) and not text.startswith("#"):
-                yield (
-                    Fault(number, _NOT_UTF8.format(byte))
-                    if (byte := bad_byte(text))
-                    else Record(number, names, (text,))
-                )
+    for number, line in _numbered(lines):
+        if isinstance(line, Fault):
+            yield line
+        elif (text := line.strip()) and not text.startswith("#"):
+            misread = columns.misread(text)
+            yield Fault(number, misread) if misread else Record(number, names, (text,))
 
 
 def _numbered(lines: Lines) -> Iterator[tuple[int, str | Fault]]:

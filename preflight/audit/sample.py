@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from preflight.errors import UsageError
+from preflight.language import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +48,9 @@ class Sampler:
         self._share = float(share[1]) / 100 if share else None
         self._number = int(number[0]) if number else 0
         if number is None and not 0 < (self._share or 0) <= 1:
-            raise UsageError(f"--sample {size}: neither a share such as 2% nor a number of rows such as 500")
+            raise UsageError(
+                say("--sample {size}: neither a share such as 2% nor a number of rows such as 500", size=size)
+            )
 
     def take(self, jobs: Iterable[Job | BadRow]) -> Iterator[Job | BadRow]:
         """The rows of the sample, in order. A share streams; a number of rows is held, and comes after the last row."""

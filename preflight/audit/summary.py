@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
-from preflight.audit.counts import MICRO, Bill, HostCount, Lengths, RuleCount, Window, numbered, written
+from preflight.audit.counts import Bill, HostCount, Lengths, RuleCount, Window, numbered, written
 from preflight.facts import Cause
 from preflight.render.outline import KINDS, undecided, url_of
 
@@ -42,7 +42,6 @@ _TOTALS = (
     "bytes_received",
     "sized_received",
     "size_bytes",
-    "micros",
 )
 _WORDS = (
     *("verdicts", "causes", "refusals", "codecs"),
@@ -70,8 +69,6 @@ class Tally:
         """Of `bytes_received`: those of the media whose size is known."""
         self.size_bytes = 0
         """What a download of these would have been."""
-        self.micros = 0
-        """Microseconds of all checks together."""
         self.verdicts: Counter[str] = Counter()
         self.causes: Counter[str] = Counter()
         """Why bytes could not be had, by medium."""
@@ -99,7 +96,6 @@ class Tally:
         verdict = result["verdict"]
         self.rows += 1
         self.verdicts[verdict] += 1
-        self.micros += round(result["timing"]["seconds"] * MICRO)
         wrong = set()
         for finding in result["findings"]:
             severity, subject = finding["severity"], finding["subject"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from preflight.cli import finish, options, output
+from preflight.cli.language import asked_for
 from preflight.findings import ExitCode
+from preflight.language import about, later, say, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,23 +27,37 @@ if TYPE_CHECKING:
 
     from preflight.audit.conduct import Engine, Order
     from preflight.audit.engine import Means
-    from preflight.audit.folder import Run
+    from preflight.audit.folder import Manifest, Run
     from preflight.audit.progress import Mode, Snapshot
     from preflight.audit.results import Streamer
+    from preflight.audit.storage import Stored
+    from preflight.profiles import Profile
     from preflight.settings import Options
+
+
+#: Stands for a command that cannot be shown.
+_SAME = later("the same command")
 
 
 def _mapping(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     pairs = [item.partition("=") for item in given]
     if wrong := [name for name, equals, column in pairs if not (name and equals and column)]:
-        raise click.BadParameter(f"{wrong[0]!r} is not FIELD=COLUMN, such as video_url=clip")
+        raise click.BadParameter(say("{word!r} is not FIELD=COLUMN, such as video_url=clip", word=wrong[0]))
     return {name: column for name, _, column in pairs}
+
+
+def _encoding(_ctx: click.Context, _param: click.Parameter, given: str | None) -> str | None:
+    from preflight.audit.encoding import read_encoding
+
+    return None if given is None else read_encoding(given)
 
 
 _jobs = options.together(
     click.option("--as", "as_medium", type=click.Choice(["video", "image"]),
                  help="Each row is one medium, not a request; a text file of URLs needs this."),
     click.option("--input-format", type=click.Choice(["csv", "jsonl", "txt", "parquet"]), help="Default: by the name."),
+    click.option("--encoding", metavar="NAME", callback=_encoding,
+                 help="How the text is encoded, such as gb18030 or cp1252; default: UTF-8, or as its first bytes say."),
     click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", callback=_mapping,
                  help="Which column holds a field of the request, where its name does not tell; repeatable."),
     click.option("--id", "id_column", metavar="COLUMN", help="Which column names a row; default: id, job_id or uuid."),
@@ -56,7 +73,8 @@ _run = options.together(
     click.option("--run", "folder", metavar="FOLDER", help="Where the run is kept; default: JOBS.audit."),
     click.option("--dry-run", is_flag=True, help="Tell rows, hosts, duplicates and dying URLs; fetch nothing."),
     click.option("--retry-failed", is_flag=False, flag_value="all", type=click.Choice(["all", "transient"]),
-                 help="Check again what failed in a finished run, or only what may have passed since."),
+                 help="Check again the rows that failed or stayed undecided (all, where nothing else is said), or only "
+                 "those whose cause may have passed since."),
     click.option("--rejudge", "old", metavar="RUN",
                  help="Fetch nothing: judge the facts of a finished run anew, say under another --profile."),
     click.option("--concurrency", type=click.IntRange(1, 1024), default=64, show_default=True,
@@ -82,6 +100,7 @@ Examples:
   preflight audit jobs.csv -o results.jsonl --report report.html
   preflight audit urls.txt --as video --orientation video -o results.csv
   preflight audit jobs.parquet --dry-run
+  preflight audit s3://bucket/jobs.parquet -o s3://bucket/results.parquet
   preflight audit jobs.jsonl --sample 2%                    (what share would be refused?)
   preflight audit jobs.csv -o results.jsonl --retry-failed=transient
   cat jobs.jsonl | preflight audit - --input-format jsonl --run night -o - | jq .verdict
@@ -98,9 +117,7 @@ Exit codes: 0 pass or warn, 1 at least one fail (see --max-fail-rate), 2 wrong u
 @_jobs
 @finish.result_options
 @_run
-@click.option("--profile", metavar="NAME|FILE", help="Whose limits apply; see: preflight profiles.")
-@click.option("--price", type=options.PRICE, metavar="AMOUNT", help="Money per billed second, such as 0.07.")
-@click.option("--ignore", multiple=True, metavar="RULE[,RULE…]", help="Leave a rule out; repeatable.")
+@options.judging_options
 @options.network_options
 def audit(**given: Any) -> int:
     """Check many requests, or many media.
@@ -108,28 +125,40 @@ def audit(**given: Any) -> int:
     One row of the input is one job; every row has one result, whatever is wrong with it. The summary goes to standard
     output, or to standard error when the results go there.
     """
-    order, folder = _order(given["jobs"], given)
-    if given["dry_run"]:
-        return _dry_run(order, given)
-    return _audit(order, folder, given)
+    from preflight.audit.storage import is_stored, locate, path_of
+
+    stored = locate(given["jobs"]) if is_stored(given["jobs"]) else None
+    given["jobs"] = path_of(given["jobs"])
+    return _dry_run(stored, given) if given["dry_run"] else _audit(stored, given)
 
 
-def _order(jobs: str, given: dict[str, Any]) -> tuple[Order, Path]:
+def _folder(stored: Stored | None, given: dict[str, Any]) -> Path:
+    """Where the run is kept."""
+    from preflight.audit.storage import is_stored
+
+    if given["folder"]:
+        if is_stored(given["folder"]):
+            raise click.UsageError(say("the run folder has to be on a file system: --run FOLDER"))
+        return Path(given["folder"])
+    if given["jobs"] == "-":
+        raise click.UsageError(say("standard input has no name: say where the run is to be kept with --run FOLDER"))
+    return Path(f"{stored.name if stored else Path(given['jobs']).name}{_suffix(given)}")
+
+
+def _order(stored: Stored | None, folder: Path, given: dict[str, Any]) -> Order:
+    """What is to be audited; of an input that is no file here, a copy in this folder."""
     from preflight.audit.conduct import Order, spooled
+    from preflight.audit.jobs import format_named
+    from preflight.audit.storage import fetched
 
-    folder = Path(given["folder"] or (f"{Path(jobs).name}{_suffix(given)}" if jobs != "-" else ""))
-    if jobs == "-" and not given["folder"]:
-        if not given["dry_run"]:
-            raise click.UsageError("standard input has no name: say where the run is to be kept with --run FOLDER")
-        source = Path("-")
-    else:
-        source = spooled(jobs, folder) if not given["dry_run"] else Path(jobs)
+    with output.status(say("copying the input …"), shown=stored is not None and not given["quiet"]):
+        copy = fetched(stored, folder) if stored else None
     defaults = {
         name: given[name] for name in ("character_orientation", "mode", "model", "prompt") if given[name] is not None
     }
-    order = Order(
-        input=source,
-        format=given["input_format"],
+    return Order(
+        input=copy.path if copy else spooled(given["jobs"], folder),
+        format=given["input_format"] or (format_named(stored.name) if stored else None),
         as_medium=given["as_medium"],
         mapping=given["mapping"],
         defaults=defaults,
@@ -137,26 +166,29 @@ def _order(jobs: str, given: dict[str, Any]) -> tuple[Order, Path]:
         sample=given["sample"],
         seed=given["seed"],
         limit=given["limit"],
+        encoding=given["encoding"],
+        origin=copy.origin if copy else {},
     )
-    return order, folder
 
 
 def _suffix(given: dict[str, Any]) -> str:
     """What tells the folder of a rehearsal, or of other verdicts, from that of the run itself."""
     told = {
-        "rejudged": Path(given["profile"] or "xcompute").stem if given["old"] else None,
+        "rejudged": _label(given["profile"]) if given["old"] else None,
         "sample": f"{given['sample']}-{given['seed']}" if given["sample"] else None,
         "first": given["limit"],
     }
     return "".join(f".{name}-{value}" for name, value in told.items() if value is not None) + ".audit"
 
 
-def _dry_run(order: Order, given: dict[str, Any]) -> int:
+def _dry_run(stored: Stored | None, given: dict[str, Any]) -> int:
     from datetime import UTC, datetime
+    from tempfile import TemporaryDirectory
 
     from preflight.audit.plan import plan
 
-    found = plan(order.rows(), datetime.now(UTC))
+    with TemporaryDirectory(prefix="preflight-") as folder:
+        found = plan(_order(stored, Path(folder), given).rows(), datetime.now(UTC))
     if given["format_"] == "json":
         output.write_utf8(json.dumps(found.json(), ensure_ascii=False) + "\n")
     else:
@@ -164,37 +196,72 @@ def _dry_run(order: Order, given: dict[str, Any]) -> int:
     return ExitCode.PASS
 
 
-def _audit(order: Order, folder: Path, given: dict[str, Any]) -> int:
+def _audit(stored: Stored | None, given: dict[str, Any]) -> int:
     from preflight.audit.durable import RunStopped
 
-    again = f"preflight audit {finish.words(given['jobs'])} …   (the same command)"
+    command = finish.command_line(given["jobs"])
+    again = command or say(_SAME)
     try:
-        code = _run_to_its_end(order, folder, given)
+        code = _run_to_its_end(stored, given, command)
     except RunStopped as stopped:
-        output.say(f"preflight audit: stopped: {stopped}; what is done is kept, go on with: {again}")
+        why = told(str(stopped))  # a worker's words are in English
+        output.say(
+            say(
+                "preflight audit: stopped: {reason}; what is done is kept, go on with: {again}", reason=why, again=again
+            )
+        )
         return ExitCode.UNKNOWN
     if code == ExitCode.INTERRUPTED:
-        output.say(f"preflight audit: interrupted; what is done is kept, go on with: {again}")
+        output.say(say("preflight audit: interrupted; what is done is kept, go on with: {again}", again=again))
     return code
 
 
-def _run_to_its_end(order: Order, folder: Path, given: dict[str, Any]) -> int:
-    from preflight.audit.conduct import begin, reopen_failed
+def _run_to_its_end(stored: Stored | None, given: dict[str, Any], command: str | None) -> int:
+    from preflight.audit.conduct import begin
+    from preflight.audit.rejudge import rejudge
     from preflight.audit.results import Streamer
 
-    targets = finish.targets_of(given, keep=[order.input])
+    folder = _folder(stored, given)
+    outputs = finish.outputs_of(given, folder, keep=[Path(given["jobs"])], source=stored)
+    order = _order(stored, folder, given)
     means, told = _means(folder, given)
-    with begin(folder, order.manifest(told)) as run, _stoppable() as stop:
+    old, manifest = _manifest(order, told, given)
+    with begin(folder, manifest) as run, _stoppable(command or say(_SAME)) as stop:
+        finish.keep_command(run, command)
         if run.took_over:
-            output.say(f"preflight audit: {run.took_over}; going on")
+            output.say(say("preflight audit: {what}; going on", what=run.took_over))
         if given["retry_failed"]:
-            reopen_failed(run, given["retry_failed"])
+            _check_again(run, given)
         streamer = Streamer(run, output.write_utf8) if "-" in given["outputs"] else None
-        if not _complete(order, run, means, given, stop, streamer):
+        if old:
+            rejudge(order, old, run, means.settings)
+        elif not _complete(order, run, means, given, stop, streamer):
             return ExitCode.INTERRUPTED
         if streamer is not None:
             streamer.advance(last=True)
-        return finish.finish(run, given, targets)
+        return finish.finish(run, given, outputs)
+
+
+def _manifest(order: Order, told: dict[str, Any], given: dict[str, Any]) -> tuple[Run | None, Manifest]:
+    """What the run is started with, and the run whose facts it is to judge, if any."""
+    from preflight.audit.folder import Run
+    from preflight.audit.rejudge import require_same_rows, source_of
+
+    if not given["old"]:
+        return None, order.manifest(told)
+    old = Run.attach(given["old"])
+    manifest = order.manifest(told | source_of(old))
+    require_same_rows(old, manifest)
+    return old, manifest
+
+
+def _check_again(run: Run, given: dict[str, Any]) -> None:
+    from preflight.audit.conduct import reopen_failed
+
+    count = reopen_failed(run, given["retry_failed"])
+    if not given["quiet"]:
+        words = later("checking {count:,} row again") if count == 1 else later("checking {count:,} rows again")
+        output.say(about("preflight audit", say(words, count=count)))
 
 
 def _complete(
@@ -202,13 +269,8 @@ def _complete(
 ) -> bool:
     """Do what is left to do; False: somebody wanted it to end before."""
     from preflight.audit.conduct import conduct
-    from preflight.audit.folder import Run
     from preflight.audit.progress import Progress
-    from preflight.audit.rejudge import rejudge
 
-    if given["old"]:
-        rejudge(order, Run.attach(given["old"]), run, means.settings)
-        return True
     with Progress(_progress(given), sys.stderr) as progress:
 
         def tell(snapshot: Snapshot) -> None:
@@ -223,13 +285,15 @@ def _means(folder: Path, given: dict[str, Any]) -> tuple[Means, dict[str, Any]]:
     """With what the rows are audited, and what of it decides over the results."""
     from preflight.audit.cache import FactsCache, default_path
     from preflight.audit.engine import Means
+    from preflight.profiles import DEFAULT
     from preflight.settings import bounds_of, proxy_of, settings_of
 
     network = given["network"]
-    ignore = sorted(name for names in given["ignore"] for name in names.replace(",", " ").split())
-    chosen = cast("Options", {**network, "ignore": ignore, "price": given["price"]})
-    profile = given["profile"] or "xcompute"
-    settings = settings_of(profile, chosen)
+    ignore = sorted(given["ignore"])
+    # Results are read by programs, on another day and elsewhere: no locale decides over them.
+    lang = asked_for(click.get_current_context()) or "en"
+    chosen = cast("Options", {**network, "ignore": ignore, "price": given["price"], "lang": lang})
+    settings = settings_of(given["profile"] or DEFAULT, chosen)
     cores = os.cpu_count() or 1
     if given["cache"] == "on":
         with FactsCache() as cache:  # before others open it
@@ -245,14 +309,29 @@ def _means(folder: Path, given: dict[str, Any]) -> tuple[Means, dict[str, Any]]:
         cache=default_path() if given["cache"] == "on" else None,
     )
     decisive = {
-        "profile": f"{settings.profile.name} {settings.profile.revision}",
+        "profile": _name_of(settings.profile),
         "ignore": ignore or None,
         "price": str(given["price"]) if given["price"] else None,
         "allow_private": network.get("allow_private") or None,
         "max_bytes": network.get("max_bytes"),
         "timeout": network.get("timeout"),
+        "lang": None if lang == "en" else lang,
     }
     return means, decisive
+
+
+def _label(profile: str | Profile | None) -> str:
+    """A profile's name as a part of a folder's."""
+    from preflight.profiles import DEFAULT
+
+    name = DEFAULT if profile is None else profile if isinstance(profile, str) else profile.name
+    return Path(name).stem
+
+
+def _name_of(profile: Profile) -> str:
+    """What tells this profile from every other one, also from itself before somebody changed a limit."""
+    content = hashlib.sha256(profile.model_dump_json().encode()).hexdigest()
+    return f"{profile.name} {profile.revision} ({content[:8]})"
 
 
 def _processes(given: dict[str, Any]) -> int:
@@ -274,7 +353,7 @@ def _engine(given: dict[str, Any]) -> Engine:
 
     if given["engine"] == "local":
         if given["ray_address"]:
-            raise click.UsageError("--ray-address goes with --engine ray")
+            raise click.UsageError(say("--ray-address goes with --engine ray"))
         return run_shards
     from preflight.audit.ray import engine_at
 
@@ -283,17 +362,19 @@ def _engine(given: dict[str, Any]) -> Engine:
 
 
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C once: finish what is under way; twice: stop at once. A run survives either."""
+def _stoppable(again: str) -> Iterator[threading.Event]:
+    """Ctrl-C once: finish what is under way; twice: stop at once. A run survives either. `again`: what goes on."""
     stop = threading.Event()
+    at_once = say("preflight audit: stopped at once; what is done is kept, and this goes on: {again}", again=again)
+    finishing = say("preflight audit: finishing what is under way (Ctrl-C again: stop at once)")
     before = signal.getsignal(signal.SIGINT)
 
     def heed(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
-            os.write(2, b"\npreflight audit: stopped at once; the same command goes on\n")
+            os.write(2, f"\n{at_once}\n".encode())
             os._exit(ExitCode.INTERRUPTED)
         stop.set()
-        os.write(2, b"\npreflight audit: finishing what is under way (Ctrl-C again: stop at once)\n")
+        os.write(2, f"\n{finishing}\n".encode())
 
     if before is not signal.SIG_IGN:  # somebody chose to ignore it (nohup)
         signal.signal(signal.SIGINT, heed)

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from preflight.cli import finish, output
 from preflight.findings import ExitCode
+from preflight.language import say, told
 
 
 @click.command(
@@ -29,17 +31,20 @@ def report(run: str, **given: Any) -> int:
     """Tell again what a run of `preflight audit` has found; nothing is fetched.
 
     RUN is the folder that the audit kept its run in (its input's name + .audit, if none was named). Of a run that is
-    not finished, the shards that are finished are told.
+    not finished, the rows that are done are told, and how to go on with it; the exit code is then 3.
     """
+    from preflight.audit.durable import RunStopped
     from preflight.audit.folder import Run
-    from preflight.audit.results import Streamer
+    from preflight.audit.results import write_lines
 
-    targets = finish.targets_of(given)
+    outputs = finish.outputs_of(given, Path(run))
     with Run.attach(run) as found:
         if "-" in given["outputs"]:
-            Streamer(found, output.write_utf8).advance(last=True)
-        code = finish.finish(found, given, targets)
-        if found.is_complete:
-            return code
-        output.say("preflight report: this run is not finished; only its finished shards are told")
-        return ExitCode.UNKNOWN
+            write_lines(found, output.write_utf8)
+        try:
+            return finish.finish(found, given, outputs)
+        except RunStopped as stopped:
+            output.say(
+                say("preflight report: stopped: {reason}; the same command tries again", reason=told(str(stopped)))
+            )
+            return ExitCode.UNKNOWN

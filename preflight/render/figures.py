@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from unicodedata import east_asian_width
+
+from preflight.language import say
+
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 
@@ -20,11 +24,18 @@ def duration(seconds: float) -> str:
     """Seconds, minutes or hours, as people say them."""
     whole = round(seconds)
     if whole < 90:
-        return f"{whole} s"
+        return say("{seconds} s", seconds=whole)
     if whole < 90 * 60:
-        return f"{round(whole / 60)} min"
+        return say("{minutes} min", minutes=round(whole / 60))
     hours, minutes = divmod(round(whole / 60), 60)
-    return f"{hours:,} h {minutes} min" if hours < 48 else f"{round(hours / 24):,} days"
+    if hours < 48:
+        return say("{hours} h {minutes} min", hours=f"{hours:,}", minutes=minutes)
+    return say("{days:,} days", days=round(hours / 24))
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a line takes: a Chinese character has two."""
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(character) in "WF") for character in text)
 
 
 def in_short(number: int) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from preflight.language import say
 from preflight.render import outline
+from preflight.render.phrases import lasts
 
 if TYPE_CHECKING:
     from preflight.audit.counts import Lengths
@@ -59,7 +61,7 @@ def histogram(lengths: Lengths) -> Histogram:
     return Histogram(
         accepted=outline.accepted(lengths),
         told=told,
-        label=f"Clips by length: {told}. The highest bar is {most:,} clips.",
+        label=say("Clips by length: {counts}. The highest bar is {most:,} clips.", counts=told, most=most),
         window_start=percent(floor, end),
         window_length=percent(0 if is_open else ceiling - floor, end),
         step=percent(0.86, end),
@@ -83,14 +85,15 @@ def _look(length: float, low: float | None, high: float | None, step: float) -> 
 
 def _beyond(left: int, last: int, lengths: Lengths) -> str:
     if left:
-        return f"{left:,} clips longer than {last * lengths.STEP:g} s are not drawn."
-    return "The last bar holds the longer clips, too." if last == lengths.LAST else ""
+        longest = lasts(f"{last * lengths.STEP:g}")
+        return say("{count:,} clips longer than {longest} are not drawn.", count=left, longest=longest)
+    return say("The last bar holds the longer clips, too.") if last == lengths.LAST else ""
 
 
 def _ticks(end: int, step: float) -> list[tuple[str, str]]:
     seconds = end * step
     between = next((each for each in (1, 2, 5, 10) if seconds / each <= _TICKS), 20)
-    return [(percent(at / step, end), f"{at} s" if at else "0") for at in range(0, int(seconds) + 1, between)]
+    return [(percent(at / step, end), lasts(str(at)) if at else "0") for at in range(0, int(seconds) + 1, between)]
 
 
 def percent(part: float, whole: float) -> str:

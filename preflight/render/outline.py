@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from preflight.facts import Kind
 from preflight.findings import Verdict
+from preflight.language import about, later, say, told
 from preflight.render.figures import in_short, share
+from preflight.render.phrases import VERDICTS, lasts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from preflight.audit.counts import Bill, HostCount, Lengths
+    from preflight.audit.counts import Bill, HostCount, Lengths, RuleCount
     from preflight.audit.summary import Tally
     from preflight.render.phrases import Row
 
 #: Severity of a rule (or "open"): its sign, the look of the verdict it leads to, and its heading.
 SECTIONS = (
-    ("error", "✗", Verdict.FAIL, "Errors: these rows would be refused, or their jobs fail"),
-    ("open", "?", Verdict.UNKNOWN, "Undecided: nothing is known about these rows yet"),
-    ("warning", "!", Verdict.WARN, "Warnings"),
-    ("note", "i", Verdict.PASS, "Notes"),
+    ("error", "✗", Verdict.FAIL, later("Errors: these rows would be refused, or their jobs fail")),
+    ("open", "?", Verdict.UNKNOWN, later("Undecided: nothing is known about these rows yet")),
+    ("warning", "!", Verdict.WARN, later("Warnings")),
+    ("note", "i", Verdict.PASS, later("Notes")),
 )
-HOST_COLUMNS = ("host", "media", "failed", "unknown", "429", "median", "p95", "received")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 #: Rows that would be submitted.
 _READY = (Verdict.PASS, Verdict.WARN)
@@ -50,25 +51,44 @@ def verdict(tally: Tally) -> Verdict:
     return next((one for one in order if tally.verdicts[one]), Verdict.UNKNOWN)
 
 
+def verdict_word(one: Verdict) -> str:
+    """A verdict as it stands in results, or in the reader's own word."""
+    return say(VERDICTS[one]).lower()
+
+
 def headline(tally: Tally, total: int | None = None) -> str:
     """How many rows would be refused. `total`: rows of the whole input, where the run may not have reached its end."""
-    rows, bad, undecided = tally.rows, tally.verdicts[Verdict.FAIL], tally.verdicts[Verdict.UNKNOWN]
-    if not rows:
-        said = "no rows"
-    elif bad:
-        also = f", {undecided:,} undecided" if undecided else ""
-        said = f"{bad:,} of {counted_rows(rows)} would be refused ({share(bad, rows)}){also}"
-    elif undecided:
-        said = f"{undecided:,} of {counted_rows(rows)} undecided ({share(undecided, rows)}), none would be refused"
-    elif warned := tally.verdicts[Verdict.WARN]:
-        said = f"none of {counted_rows(rows)} would be refused, {warned:,} with a warning ({share(warned, rows)})"
-    else:
-        said = "the row is ready to submit" if rows == 1 else f"all {counted_rows(rows)} are ready to submit"
-    return (
-        said
-        if total is None or rows >= total
-        else f"{said}; {total - rows:,} of {total:,} rows are still to be audited"
-    )
+    said = _headline(tally, counted_rows(tally.rows))
+    if total is None or tally.rows >= total:
+        return said
+    words = {"said": said, "left": total - tally.rows, "total": total}
+    return say("{said}; {left:,} of {total:,} rows are still to be audited", **words)
+
+
+def _headline(tally: Tally, rows: str) -> str:
+    bad, undecided, warned = (tally.verdicts[one] for one in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN))
+    most = {"rows": rows, "count": bad or undecided or warned, "share": share(bad or undecided or warned, tally.rows)}
+    if not tally.rows:
+        return say("no rows")
+    if bad:
+        also = say(", {count:,} undecided", count=undecided) if undecided else ""
+        return say("{count:,} of {rows} would be refused ({share})", **most) + also
+    if undecided:
+        return say("{count:,} of {rows} undecided ({share}), none would be refused", **most)
+    if warned:
+        return say("none of {rows} would be refused, {count:,} with a warning ({share})", **most)
+    return say("the row is ready to submit") if tally.rows == 1 else say("all {rows} are ready to submit", rows=rows)
+
+
+def with_share(rows: str, part: str) -> str:
+    """A number of rows, and which share of all it is."""
+    return say("{rows} ({share})", rows=rows, share=part)
+
+
+def said_of(rule: RuleCount, example: dict[str, Any]) -> str:
+    """What was found in a row, as its result says it; why a row is undecided, as the reader would."""
+    message = str(example["message"])
+    return told(message) if rule.severity == "open" else message
 
 
 def verdicts(tally: Tally) -> list[tuple[Verdict, int, str]]:
@@ -80,7 +100,9 @@ def verdicts(tally: Tally) -> list[tuple[Verdict, int, str]]:
 
 def row_name(example: dict[str, object]) -> str:
     """A row as its owner knows it."""
-    return f"row {example['row']}" + (f" ({example['id']})" if example["id"] is not None else "")
+    if example["id"] is None:
+        return say("row {row}", row=example["row"])
+    return say("row {row} ({id})", row=example["row"], id=example["id"])
 
 
 def undecided(result: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
@@ -117,29 +139,37 @@ def bill(tally: Tally) -> list[Row]:
     ready = sum(tally.verdicts[one] for one in _READY)
     rows: list[Row] = []
     for label, count, part in (
-        ("ready", ready, tally.bill(*_READY)),
-        ("undecided", tally.verdicts[Verdict.UNKNOWN], tally.bill(Verdict.UNKNOWN)),
+        (say("ready"), ready, tally.bill(*_READY)),
+        (say("undecided"), tally.verdicts[Verdict.UNKNOWN], tally.bill(Verdict.UNKNOWN)),
     ):
         if not count:
             continue
         if not part.rows:
-            rows.append((label, f"{counted_rows(count)}: no duration is established"))
+            rows.append((label, say("{rows}: no duration is established", rows=counted_rows(count))))
             continue
-        missing = f" ({counted_rows(count - part.rows)} without an established duration)" if part.rows < count else ""
-        rows.append((label, f"{counted_rows(count)}{missing}: {_span(seconds_of(part), 's')}"))
-        rows += [("", f"cost {_span(Span(*amounts), unit, 2)}") for unit, amounts in sorted(part.costs.items())]
-    refused = tally.bill(Verdict.FAIL)
-    if refused.rows:
-        rows.append(("refused", f"{counted_rows(tally.verdicts[Verdict.FAIL])}: not counted"))
-    return rows or [("ready", "no row")]
+        counted = counted_rows(count)
+        if part.rows < count:
+            words = {"rows": counted, "others": counted_rows(count - part.rows)}
+            counted = say("{rows} ({others} without an established duration)", **words)
+        rows.append((label, about(counted, _span(seconds_of(part), lasts))))
+        rows += [("", _cost(Span(*amounts), unit)) for unit, amounts in sorted(part.costs.items())]
+    if tally.bill(Verdict.FAIL).rows:
+        counted = counted_rows(tally.verdicts[Verdict.FAIL])
+        rows.append((say("refused"), say("{rows}: not counted", rows=counted)))
+    return rows or [(say("ready"), say("no row"))]
 
 
-def _span(span: Span, unit: str, places: int = 1) -> str:
-    unit = f" {unit}" if unit else ""
+def _cost(amounts: Span, currency: str) -> str:
+    return say("cost {amount}", amount=_span(amounts, lambda figure: f"{figure} {currency}".rstrip(), 2))
+
+
+def _span(span: Span, measured: Callable[[str], str], places: int = 1) -> str:
+    """`measured`: a figure with its unit."""
     expected, least, most = (_figure(amount, places) for amount in span)
     if least == most == expected:
-        return f"{expected}{unit}"
-    return f"{expected}{unit} expected, {least} to {most}{unit} possible"
+        return measured(expected)
+    ends = {"least": least, "most": measured(most)}
+    return say("{expected} expected, {least} to {most} possible", expected=measured(expected), **ends)
 
 
 def _figure(amount: Decimal, places: int) -> str:
@@ -154,37 +184,50 @@ def _figure(amount: Decimal, places: int) -> str:
 def transfer(tally: Tally) -> list[Row]:
     """What fetching cost, against a download of every file."""
     if not tally.requests:
-        return [("fetched", "nothing")]
-    asked = f"{tally.requests:,} requests for {tally.asked:,} of {tally.media:,} media"
-    rows = [("fetched", f"{in_short(tally.bytes_received)} in {asked}")]
+        return [(say("fetched"), say("nothing"))]
+    fetched = say(
+        "{size} in {requests:,} requests for {asked:,} of {media:,} media",
+        size=in_short(tally.bytes_received),
+        requests=tally.requests,
+        asked=tally.asked,
+        media=tally.media,
+    )
+    rows = [(say("fetched"), fetched)]
     if tally.size_bytes:
-        part = share(tally.sized_received, tally.size_bytes)
-        rows.append(
-            ("download", f"{in_short(tally.size_bytes)}, had whole files been fetched: {part} of it was needed")
-        )
+        words = {"size": in_short(tally.size_bytes), "share": share(tally.sized_received, tally.size_bytes)}
+        rows.append((say("download"), say("{size}, had whole files been fetched: {share} of it was needed", **words)))
     if tally.causes:
-        told = ", ".join(f"{cause} {count:,}" for cause, count in tally.causes.most_common())
-        rows.append(("not had", told))
+        rows.append((say("not had"), in_words(tally.causes.most_common())))
     if tally.refusals:
-        rows.append(("no media", ", ".join(f"{refusal} {count:,}" for refusal, count in tally.refusals.most_common())))
+        rows.append((say("no media"), in_words(tally.refusals.most_common())))
     return rows
 
 
+def host_columns() -> tuple[str, ...]:
+    """The titles of what `hosts` tells of each."""
+    counts = (say("media"), say("failed"), say("unknown"), "429")
+    return (say("host"), *counts, say("median"), "p95", say("received"))
+
+
 def hosts(tally: Tally, most: int) -> tuple[list[tuple[str, ...]], str]:
-    """The worst hosts as cells of `HOST_COLUMNS`, and a sentence about those that are not among them."""
+    """The worst hosts as cells of `host_columns`, and a sentence about those that are not among them."""
     ordered = tally.hosts_worst_first()
     shown, others = ordered[:most], ordered[most:]
-    left = (
-        f"{sum(host.media for host in others):,} media of other hosts, {sum(host.bad for host in others):,} of them bad"
-    )
-    return [_cells(host) for host in shown], left if others else ""
+    left = {"media": sum(host.media for host in others), "bad": sum(host.bad for host in others)}
+    said = say("{media:,} media of other hosts, {bad:,} of them bad", **left) if others else ""
+    return [_cells(host) for host in shown], said
+
+
+def host_name(host: HostCount) -> str:
+    """A host as its owner knows it; the rare ones are counted as one."""
+    return host.name or say("(all others)")
 
 
 def _cells(host: HostCount) -> tuple[str, ...]:
     counts = (host.media, host.failed, host.unknown, host.limited)
     times = (host.quantile(0.5), host.quantile(0.95))
     return (
-        host.name or "(all others)",
+        host_name(host),
         *(f"{count:,}" for count in counts),
         *(response_time(time) for time in times),
         in_short(host.bytes_received),
@@ -193,7 +236,9 @@ def _cells(host: HostCount) -> tuple[str, ...]:
 
 def response_time(seconds: float | None) -> str:
     """How long fetching took; "" where nothing was fetched."""
-    return "" if seconds is None else f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else lasts(f"{seconds:.1f}")
 
 
 # ------------------------------------------------------------------------------------------------ lengths
@@ -202,33 +247,38 @@ def response_time(seconds: float | None) -> str:
 def accepted(lengths: Lengths) -> str:
     """The window in words; "" where there is none."""
     low, high = lengths.window
-    if low is None or high is None:
-        return f"{low:g} s or more" if low is not None else f"{high:g} s or less" if high is not None else ""
-    return f"{low:g} to {high:g} s"
+    if low is not None and high is not None:
+        return say("{low:g} to {high:g} s", low=low, high=high)
+    if low is not None:
+        return say("{low:g} s or more", low=low)
+    return "" if high is None else say("{high:g} s or less", high=high)
 
 
 def against_window(lengths: Lengths) -> str:
     """How many clips are too short, right, and too long."""
     if not accepted(lengths):
-        return f"{lengths.inside:,} clips, not held against a window"
-    return f"{lengths.below:,} too short, {lengths.inside:,} inside, {lengths.above:,} too long"
+        return say("{count:,} clips, not held against a window", count=lengths.inside)
+    counts = {"below": lengths.below, "inside": lengths.inside, "above": lengths.above}
+    return say("{below:,} too short, {inside:,} inside, {above:,} too long", **counts)
 
 
 def most_common(counter: dict[str, int], most: int) -> list[tuple[str, int]]:
     """The most common words with their counts; what is left comes last, as one."""
     ordered = sorted(((word, count) for word, count in counter.items() if word), key=lambda item: (-item[1], item[0]))
     rest = sum(count for _, count in ordered[most:]) + counter.get("", 0)
-    return [*ordered[:most], *([("others", rest)] if rest else [])]
+    return [*ordered[:most], *([(say("others"), rest)] if rest else [])]
 
 
 def in_words(counter: Sequence[tuple[str, int]]) -> str:
     """`mp4 9,120, mov 310`."""
-    return ", ".join(f"{word} {count:,}" for word, count in counter)
+    return say(", ").join(f"{word} {count:,}" for word, count in counter)
 
 
 def size_step(ends: Sequence[int], index: int) -> str:
     """The sizes of one step, of which `ends` are the upper ends."""
-    return f"over {_even(ends[-1])}" if index >= len(ends) else f"up to {_even(ends[index])}"
+    if index >= len(ends):
+        return say("over {size}", size=_even(ends[-1]))
+    return say("up to {size}", size=_even(ends[index]))
 
 
 def _even(number: int) -> str:
@@ -237,4 +287,4 @@ def _even(number: int) -> str:
 
 def counted_rows(number: int) -> str:
     """`1 row`, `2,000 rows`."""
-    return f"{number:,} row" if number == 1 else f"{number:,} rows"
+    return say(later("{count:,} row") if number == 1 else later("{count:,} rows"), count=number)

@@ -8,6 +8,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from preflight.findings import Verdict
+from preflight.language import about as named
+from preflight.language import say
 from preflight.render import outline
 from preflight.render.figures import share
 from preflight.render.page import Page
@@ -29,6 +31,8 @@ _LOOK = {
 #: Rules of one severity that are told with their examples; the others by name and count.
 _STORIES = {"error": 8, "open": 5, "warning": 5, "note": 0}
 _HOSTS = 10
+#: A narrower page has no room for a table: each host is a line, and its figures stand below it.
+_NARROWEST_TABLE = 50
 #: Columns of the hosts that are left out one by one where there is no room: the last first.
 _SPARED = (7, 5, 6, 4, 1, 3)
 _NARROWEST_HOST = 14
@@ -55,20 +59,20 @@ def summary_text(
     page.line(Text.assemble((symbol, style), " ", outline.headline(tally, total)))
     if verbosity < 0:
         return page.text()
-    counts = (f"{verdict} {count:,} ({part})" for verdict, count, part in outline.verdicts(tally))
-    page.row("verdicts", "  ".join(counts))
     for label, value in about:
         page.row(label, value)
+    counts = ((outline.verdict_word(one), f"{count:,}", part) for one, count, part in outline.verdicts(tally))
+    page.row(say("verdicts"), "  ".join(f"{word} {outline.with_share(count, part)}" for word, count, part in counts))
     for severity, _, verdict, title in outline.SECTIONS:
         _rules(page, tally, severity, title, verdict, verbose=verbosity > 0)
     _hosts(page, tally, width)
     _media(page, tally)
-    for title, rows in (("Bill", outline.bill(tally)), ("Transfer", outline.transfer(tally))):
+    for title, rows in ((say("Bill"), outline.bill(tally)), (say("Transfer"), outline.transfer(tally))):
         page.section(title)
         for label, value in rows:
             page.row(label, value)
     if advice:
-        page.section("Next")
+        page.section(say("Next"))
         for text in advice:
             page.advice(text, 2)
     return page.text()
@@ -79,34 +83,59 @@ def _rules(page: Page, tally: Tally, severity: str, title: str, verdict: Verdict
     if not rules:
         return
     symbol, style = ("i", "bold cyan") if severity == "note" else _LOOK[verdict]
-    page.section(title, style)
-    told = len(rules) if verbose else _STORIES[severity]
-    for rule in rules[:told]:
+    page.section(say(title), style)
+    whole = len(rules) if verbose else _STORIES[severity]
+    for rule in rules[:whole]:
         _story(page, rule, tally.rows, Text(f"{symbol} ", style))
-    room = max((len(f"{rule.rows:,}") for rule in rules[told:]), default=0)
-    for rule in rules[told:]:
+    room = max((len(f"{rule.rows:,}") for rule in rules[whole:]), default=0)
+    for rule in rules[whole:]:
         page.line(Text.assemble((f"{symbol} ", style), f"{rule.rows:>{room},}  {rule.name}"), 2)
 
 
 def _story(page: Page, rule: RuleCount, rows: int, bullet: Text) -> None:
-    counted = f"{rule.rows:,} row{'s'[: rule.rows != 1]} ({share(rule.rows, rows)})"
-    page.line(Text.assemble((rule.name, "bold"), f"  {counted}"), 2, bullet)
+    counts = outline.with_share(outline.counted_rows(rule.rows), share(rule.rows, rows))
+    page.line(Text.assemble((rule.name, "bold"), f"  {counts}"), 2, bullet)
     for example in rule.examples:
-        page.line(Text.assemble((f"{outline.row_name(example)}: ", "dim"), example["message"]), 4)
+        said = outline.said_of(rule, example)
+        page.line(Text.assemble((named(outline.row_name(example), ""), "dim"), said), 4)
         if example["url"]:
             page.verbatim(Text(example["url"], "dim"), 6)
-    page.advice(rule.fix, 4, "fix")
+    page.advice(rule.fix, 4, say("fix"))
 
 
 def _hosts(page: Page, tally: Tally, width: int) -> None:
     if not tally.hosts:
         return
-    page.section("Hosts, worst first")
+    page.section(say("Hosts, worst first"))
     bad = sum(1 for host in tally.hosts.values() if host.bad)
     cells, others = outline.hosts(tally, min(_HOSTS, max(bad, 1)))
-    _table(page, [outline.HOST_COLUMNS, *cells], width)
+    if width < _NARROWEST_TABLE:
+        _paragraphs(page, cells, width)
+    else:
+        _table(page, [outline.host_columns(), *cells], width)
     if others:
         page.line(Text(others, "dim"), 2)
+
+
+def _paragraphs(page: Page, rows: list[tuple[str, ...]], width: int) -> None:
+    """Each name on a line of its own, whole, and below it the figures, none of them parted from what it counts."""
+    titles = outline.host_columns()[1:]
+    for name, *figures in rows:
+        page.verbatim(name, 2)
+        parts = [f"{title} {figure}" for title, figure in zip(titles, figures, strict=True) if figure]
+        for line in _filled(parts, max(width - 4, _NARROWEST_HOST)):
+            page.verbatim(Text(line, "dim"), 4)
+
+
+def _filled(parts: list[str], room: int) -> list[str]:
+    """Lines that hold as many of the parts as there is room for."""
+    comma, lines = say(", "), [""]
+    for number, part in enumerate(parts, 1):
+        more = part + (comma if number < len(parts) else "")
+        if lines[-1] and cell_len((lines[-1] + more).rstrip()) > room:
+            lines.append("")
+        lines[-1] += more
+    return [line.rstrip() for line in lines]
 
 
 def _table(page: Page, rows: list[tuple[str, ...]], width: int) -> None:
@@ -121,18 +150,18 @@ def _table(page: Page, rows: list[tuple[str, ...]], width: int) -> None:
     name_room = max(min(rooms[0], left), 1)
     for number, row in enumerate(rows):
         name = row[0] if cell_len(row[0]) <= name_room else set_cell_size(row[0], name_room - 1) + "…"
-        figures = "".join(f"  {row[column]:>{rooms[column]}}" for column in kept[1:])
+        figures = "".join(f"  {' ' * (rooms[column] - cell_len(row[column]))}{row[column]}" for column in kept[1:])
         page.verbatim(Text(set_cell_size(name, name_room) + figures, "" if number else "dim"), 2)
 
 
 def _media(page: Page, tally: Tally) -> None:
-    page.section("Media")
+    page.section(say("Media"))
     for lengths in sorted(tally.lengths.values(), key=lambda lengths: str(lengths.window)):
-        page.row(outline.accepted(lengths) or "lengths", outline.against_window(lengths))
+        page.row(outline.accepted(lengths) or say("lengths"), outline.against_window(lengths))
     for label, counter in (
-        ("videos", tally.video_formats),
-        ("codecs", tally.codecs),
-        ("images", tally.image_formats),
+        (say("videos"), tally.video_formats),
+        (say("codecs"), tally.codecs),
+        (say("images"), tally.image_formats),
     ):
         page.row(label, outline.in_words(outline.most_common(counter, 8)))
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
-from decimal import Decimal
-from functools import reduce
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
-from preflight.findings import Severity
 from preflight.printable import cell
-from preflight.render.phrases import unread
-from preflight.report import MediaReport, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from preflight.report import MediaReport, Report
 
 # fmt: off
 _ARRIVED = ("url", "final_url", "status", "media_type_declared", "media_type_sniffed", "size_bytes", "size_proof")
@@ -37,7 +35,7 @@ def _below(prefix: str, home: str, names: Sequence[str]) -> dict[str, str]:
     return {prefix + name.replace(".", "_"): f"{home}.{name}" for name in names}
 
 
-#: Column of a check -> where its value stands in the report; "" where `row` makes it from several fields.
+#: Column of a check -> where its value stands in the report; "" where it is made from several fields.
 CHECK_COLUMNS: dict[str, str] = {
     "verdict": "verdict",
     **dict.fromkeys(("errors", "warnings", "notes", "undecided", "ignored", "messages"), ""),
@@ -60,7 +58,7 @@ CHECK_COLUMNS: dict[str, str] = {
     "timing_seconds": "timing.seconds",
 }
 
-#: Column of a probe -> where its value stands in the medium; "" where `row` makes it.
+#: Column of a probe -> where its value stands in the medium; "" where it is made.
 PROBE_COLUMNS: dict[str, str] = {
     "kind": "",
     "not_read": "",
@@ -72,17 +70,64 @@ PROBE_COLUMNS: dict[str, str] = {
 }
 
 
+def _paths(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(path.split(".")) for name, path in columns.items() if path}
+
+
+#: The columns that are one value of the report each -> the names that lead there.
+CHECK_PATHS = _paths(CHECK_COLUMNS)
+_PROBE_PATHS = _paths(PROBE_COLUMNS)
+
+
 def row(report: Report | MediaReport) -> dict[str, str]:
     """Every column's text; "" is *not established* or not there. Words that could be a formula are made plain."""
-    if isinstance(report, MediaReport):
-        kind = "image" if report.image else "video" if report.video else ""
-        made: dict[str, object] = {"kind": kind, "not_read": unread(report.medium)}
-        columns = PROBE_COLUMNS
+    told = report.model_dump(mode="json")
+    if "verdict" in told:
+        columns, values = CHECK_COLUMNS, check_values(told)
     else:
-        made = _judged(report)
-        columns = CHECK_COLUMNS
-    values = {name: _at(report, path) if path else made[name] for name, path in columns.items()}
-    return {name: _written(value) for name, value in values.items()}
+        columns, values = PROBE_COLUMNS, _probe_values(told)
+    return {name: as_cell(values[name]) for name in columns}
+
+
+def check_values(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Every column's value, from a check's report as JSON has it; None: not established, or not there."""
+    found = report["findings"]
+
+    def rules(severity: str) -> str:
+        return _words(item["rule"] for item in found if item["severity"] == severity)
+
+    return {
+        "errors": rules("error"),
+        "warnings": rules("warning"),
+        "notes": rules("note"),
+        "undecided": _words(item["rule"] for item in report["not_evaluated"] if item["decisive"]),
+        "ignored": _words(item["rule"] for item in report["ignored"]),
+        "messages": " ".join(item["message"] for item in found if item["severity"] != "note"),
+        "image_not_read": _not_read(report["image"]),
+        "video_not_read": _not_read(report["video"]),
+        **{name: _at(report, path) for name, path in CHECK_PATHS.items()},
+    }
+
+
+def _probe_values(report: Mapping[str, Any]) -> dict[str, Any]:
+    kind = next((name for name in ("image", "video") if report[name]), "")
+    told = {"medium": report[kind or "unread"], "tool": report["tool"]}
+    made = {"kind": kind, "not_read": _not_read(told["medium"])}
+    return made | {name: _at(told, path) for name, path in _PROBE_PATHS.items()}
+
+
+def as_cell(value: object) -> str:
+    """A value as text that a spreadsheet shows rather than computes."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case str():
+            return cell(value)
+    return cell(json.dumps(value, ensure_ascii=False))
 
 
 def render_csv(report: Report | MediaReport, *, header: bool) -> str:
@@ -96,35 +141,22 @@ def render_csv(report: Report | MediaReport, *, header: bool) -> str:
     return file.getvalue()
 
 
-def _judged(report: Report) -> dict[str, object]:
-    def rules(severity: Severity) -> str:
-        return " ".join(dict.fromkeys(item.rule for item in report.findings if item.severity is severity))
-
-    return {
-        "errors": rules(Severity.ERROR),
-        "warnings": rules(Severity.WARNING),
-        "notes": rules(Severity.NOTE),
-        "undecided": " ".join(dict.fromkeys(item.rule for item in report.not_evaluated if item.decisive)),
-        "ignored": " ".join(dict.fromkeys(item.rule for item in report.ignored)),
-        "messages": " ".join(item.message for item in report.findings if item.severity is not Severity.NOTE),
-        "image_not_read": unread(report.image) if report.image else "",
-        "video_not_read": unread(report.video) if report.video else "",
-    }
+def _at(value: Any, path: Sequence[str]) -> Any:
+    """The value at the end of a path; None where that ends early: a cost without a price, a rotation of an image."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
 
 
-def _at(report: object, path: str) -> object:
-    """The value at a dotted path; None where the path ends early: a cost without a price, a rotation of an image."""
-    return reduce(lambda value, name: getattr(value, name, None), path.split("."), report)
+def _words(words: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(words))
 
 
-def _written(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case Decimal():
-            return f"{value:f}"
-        case int() | float():
-            return str(value)
-    return cell(str(value))
+def _not_read(medium: Mapping[str, Any] | None) -> str:
+    """Why a medium could not be read; "" if it was, or if there is none."""
+    if medium and (failure := medium["failure"]):
+        return f"{failure['cause']}: {failure['detail']}"
+    refused = medium and medium["not_media"]
+    return f"{refused['refusal']}: {refused['detail']}" if refused else ""

@@ -13,6 +13,7 @@ from preflight.audit.columns import Columns, Record
 from preflight.audit.conduct import IMPLIED
 from preflight.audit.model import BadRow
 from preflight.errors import UsageError
+from preflight.language import say, speaking
 from preflight.pipeline import conclude
 from preflight.request import ReadRequest
 from preflight.settings import Options, settings_of
@@ -81,7 +82,10 @@ class Check:
                 return _with_series(batch, self._found(names, batch))
             case "pyarrow":
                 return _with_arrow(batch, self._found(tuple(batch.column_names), batch))
-        raise UsageError(f"a batch is a dictionary of arrays, a pandas frame or an Arrow table, not {type(batch)!r}")
+        wrong = say(
+            "a batch is a dictionary of arrays, a pandas frame or an Arrow table, not {kind!r}", kind=type(batch)
+        )
+        raise UsageError(wrong)
 
     def close(self) -> None:
         """Close connections and end what probes; a pipeline that ends its processes need not."""
@@ -105,7 +109,8 @@ class Check:
         job = self._columns.read(1, Record(None, names, cells), "table")
         if isinstance(job, BadRow):
             nothing = ReadRequest({}, (), no_row=job.reason)
-            return conclude(nothing, None, None, self._settings, started=time.monotonic(), only="request")
+            with speaking(self._settings.lang):
+                return conclude(nothing, None, None, self._settings, started=time.monotonic(), only="request")
         return self._preflight.check(job.request)
 
 

@@ -33,6 +33,7 @@ from preflight.audit.folder import Run
 from preflight.audit.progress import Snapshot
 from preflight.audit.ray.actor import BEAT_SECONDS, Home, Worker
 from preflight.errors import PreflightError, UsageError
+from preflight.language import say, told
 from preflight.printable import clean
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ _ALONE = {
 def engine_at(address: str | None = None) -> Engine:
     """The engine on Ray: a function that is called as `engine.run_shards` is, and answers the same.
 
-    Its `processes` are actors; 0: one for each CPU of the cluster. There are never more than turns at one host
-    (`Means.per_host`), because the turns are shared out among them.
+    Its `processes` are actors; 0: one for each CPU of the cluster. There are never more than turns, at one host
+    (`Means.per_host`) or in all (`Means.at_once`), because the turns are shared out among them.
 
     Args:
         address: `HOST:PORT` of a cluster, or "auto" on one of its machines; None: the environment's `RAY_ADDRESS`,
@@ -90,7 +91,7 @@ def engine_at(address: str | None = None) -> Engine:
         if first is None:
             return True  # nothing is left to do: Ray need not even start
         connect(address)
-        workers = min(processes or _cpus(), means.per_host)
+        workers = min(processes or _cpus(), means.per_host, means.at_once)
         head = [first, *islice(shards, workers - 1)]
         with _home(means, len(head)) as home:
             return _Crew(home, len(head), stop or threading.Event(), tell, finished).run(chain(head, shards))
@@ -109,18 +110,18 @@ def connect(address: str | None = None) -> None:
     """
     address = address or os.environ.get("RAY_ADDRESS")
     if address and "://" in address:
-        raise UsageError("the address of a Ray cluster is HOST:PORT, or auto; on a machine of that cluster")
+        raise UsageError(say("the address of a Ray cluster is HOST:PORT, or auto; on a machine of that cluster"))
     early = "ray" in sys.modules
     with _environment(_QUIET | ({} if address else _ALONE)):
         try:
             import ray
         except ImportError as error:
-            raise UsageError("Ray is not installed: pip install 'preflight[ray]'") from error
+            raise UsageError(say("Ray is not installed: {command}", command="pip install 'preflight[ray]'")) from error
         if ray.is_initialized():
             return
         if early and not address:
             raise UsageError(
-                "Ray was imported before it could be told to keep to this machine: call ray.init() yourself"
+                say("Ray was imported before it could be told to keep to this machine: call ray.init() yourself")
             )
         from ray.exceptions import RayError
 
@@ -134,8 +135,8 @@ def connect(address: str | None = None) -> None:
                 object_store_memory=None if address else _STORE_BYTES,
             )
         except (OSError, RuntimeError, ValueError, RayError) as error:
-            told = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
-            raise UsageError(f"Ray does not answer: {clean(told)}") from error
+            why = told(clean(getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]))
+            raise UsageError(say("Ray does not answer: {reason}", reason=why)) from error
 
 
 def _knock(address: str | None) -> None:
@@ -258,15 +259,24 @@ class _Crew:
                         hand.actor.stop.remote()
                 self._hear_all()
                 if not any(hand.is_ready for hand in self._hands) and self._seconds > _PLACE_SECONDS:
-                    raise RunStopped(f"the Ray cluster has had no room for a worker for {_PLACE_SECONDS:.0f} s")
+                    words = say(
+                        "the Ray cluster has had no room for a worker for {seconds:.0f} s", seconds=_PLACE_SECONDS
+                    )
+                    raise RunStopped(words)
                 self._tell_all()
             self._close()
         finally:
             for hand in self._hands:
                 ray.kill(hand.actor)
         if self._lost:
-            told = ", ".join(map(str, sorted(self._lost)))
-            raise RunStopped(f"shard {told} has ended {_STARTS} workers; every other shard is finished")
+            lost = ", ".join(map(str, sorted(self._lost)))
+            raise RunStopped(
+                say(
+                    "shard {shards} has ended {count} workers; every other shard is finished",
+                    shards=lost,
+                    count=_STARTS,
+                )
+            )
         return self._complete and not self._stop.is_set()
 
     @property
@@ -321,7 +331,7 @@ class _Crew:
             del hand.shards[shard.index]
             self._receive(answer)
         elif isinstance(answer, str):
-            raise UsageError(f"a Ray worker {answer}")
+            raise UsageError(say("a Ray worker {problem}", problem=told(answer)))
         else:
             self._failed, hand.is_ready = 0, True
             hand.snapshot = answer or hand.snapshot
@@ -349,7 +359,8 @@ class _Crew:
         if not hand.is_ready:
             self._failed += 1
             if self._failed >= _STARTS:
-                raise RunStopped(f"Ray workers do not start: {clean(reason.strip().splitlines()[-1])}")
+                why = clean(reason.strip().splitlines()[-1])
+                raise RunStopped(say("Ray workers do not start: {reason}", reason=why))
         for shard in hand.shards.values():
             if self._run.is_finished(shard.index):  # it could not tell us any more
                 self._finished(self._run.receipt(shard.index))

@@ -14,7 +14,7 @@
       const cell = row.cells[column];
       return [isFigure ? figure(cell) : cell.textContent, row];
     });
-    const words = new Intl.Collator("en", { numeric: true });
+    const words = new Intl.Collator(document.documentElement.lang, { numeric: true });
     rows.sort(function (one, other) {
       const order = isFigure ? one[0] - other[0] : words.compare(one[0], other[0]);
       return up ? order : -order;
@@ -55,7 +55,8 @@
       row.hidden = !fits;
       count += fits;
     }
-    shown.textContent = words.length === 0 ? "" : count + " of " + rows.length + " rows";
+    const told = shown.dataset.told.replace("{shown}", count).replace("{all}", rows.length);
+    shown.textContent = words.length === 0 ? "" : told;
   }
 
   input.addEventListener("input", function () {
