@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from preflight.api import Preflight
 from preflight.findings import ExitCode, Verdict
+from preflight.language import later, say
 from preflight.render import render
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class Scene:
 
 
 SCENES = (
-    Scene("A good picture and an 8 s clip", "portrait.jpg", "dance-8s.mp4", Verdict.PASS),
-    Scene("The sound ends 20 ms after a video of exactly 10 s", "portrait.jpg", "tail-10.02s.mp4", Verdict.WARN),
-    Scene("A thumbnail and an 11 s clip", "tiny.png", "long-11s.mp4", Verdict.FAIL),
+    Scene(later("A good picture and an 8 s clip"), "portrait.jpg", "dance-8s.mp4", Verdict.PASS),
+    Scene(later("The sound ends 20 ms after a video of exactly 10 s"), "portrait.jpg", "tail-10.02s.mp4", Verdict.WARN),
+    Scene(later("A thumbnail and an 11 s clip"), "tiny.png", "long-11s.mp4", Verdict.FAIL),
 )
 #: What a server on this machine cannot help being; a real request is not excused from it.
 EXCUSED = ("url-private-allowed",)
@@ -57,7 +58,8 @@ def run(
     """Check the requests and write their reports, wrapped at `width` columns; `CRASH` if a verdict surprises."""
     surprises = []
     with serve(sample_media()) as base, Preflight(allow_private=True, ignore=EXCUSED) as preflight:
-        write(f"Sample media at {base} (loopback allowed for the demo, {', '.join(EXCUSED)} not reported)\n")
+        told = {"base": base, "rules": ", ".join(EXCUSED)}
+        write(say("Sample media at {base} (loopback allowed for the demo, {rules} not reported)", **told) + "\n")
         for number, scene in enumerate(scenes, 1):
             report = preflight.check(
                 {
@@ -69,14 +71,16 @@ def run(
                     "mode": "std",
                 }
             )
-            write(f"\n{number}. {scene.title}: {scene.image} and {scene.video}\n\n")
+            names = {"image": scene.image, "video": scene.video}
+            write(f"\n{number}. {say('{title}: {image} and {video}', title=say(scene.title), **names)}\n\n")
             write(render(report, "text", width=width, color=color))
             if report.verdict is not scene.verdict:
-                surprises.append(f"{scene.image} and {scene.video}: {report.verdict}, not {scene.verdict}")
+                verdicts = {"found": report.verdict, "expected": scene.verdict}
+                surprises.append(say("{image} and {video}: {found}, not {expected}", **names, **verdicts))
     if surprises:
-        write("\nThe demo went wrong:\n  " + "\n  ".join(surprises) + "\n")
+        write("\n" + "\n  ".join([say("The demo went wrong:"), *surprises]) + "\n")
         return ExitCode.CRASH
-    write("\nYour own: preflight check --image URL --video URL --orientation image\n")
+    write("\n" + say("Your own: preflight check --image URL --video URL --orientation image") + "\n")
     return ExitCode.PASS
 
 

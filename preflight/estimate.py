@@ -14,7 +14,8 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from preflight.facts import VideoFacts
-from preflight.rules.limits import CUT_MARGIN, numbers, plain, seconds
+from preflight.language import say, told
+from preflight.rules.limits import BASES, CUT_MARGIN, numbers, plain, seconds
 from preflight.rules.model import Unestablished
 
 if TYPE_CHECKING:
@@ -71,9 +72,8 @@ def estimate(case: Case, price: Decimal | None) -> Estimate:
     billing = case.profile.billing
     hold = _hold(case)
     clip = case.video.outcome if case.video is not None else None
-    durations = clip.durations if isinstance(clip, VideoFacts) else None
-    if durations is None or durations.container is None:
-        reason = "The real duration of the video is not established, so nothing can be estimated."
+    if not isinstance(clip, VideoFacts) or (durations := clip.durations).container is None:
+        reason = say("The real duration of the video is not established, so nothing can be estimated.")
         return Estimate(None, None, None, billing.rounding, hold, None, (reason,))
 
     billed = _ROUND[billing.rounding](durations.container)
@@ -82,6 +82,7 @@ def estimate(case: Case, price: Decimal | None) -> Estimate:
     cost, about_money = _cost(case, price, billed, at_least, at_most)
     assumptions = (
         *_about_seconds(case, durations, low, high),
+        *_about_picture(clip),
         *_about_window(case, durations.container, hold),
         *about_money,
     )
@@ -125,9 +126,10 @@ def _cost(
         wanted = (case.request.model, case.request.mode)
         price = next((item.per_second for item in tariff.prices if (item.model, item.mode) == wanted), None)
         if price is None:
-            return None, ("The profile has no price for this model and mode.",)
+            return None, (say("The profile has no price for this model and mode."),)
         currency = tariff.currency
-        about = (f"The price is the profile's, read on {tariff.checked} ({tariff.basis}: {tariff.source}).",)
+        origin = {"date": tariff.checked, "basis": say(BASES[tariff.basis]), "source": told(tariff.source)}
+        about = (say("The price is the profile's, read on {date} ({basis}: {source}).", **origin),)
     expected, least, most = (_money(price, amount) for amount in (billed, at_least, at_most))
     return Cost(currency, price, expected, least, most), about
 
@@ -152,19 +154,32 @@ def _about_seconds(case: Case, durations: Durations, low: Fraction, high: Fracti
     said = []
     if low != high:
         said.append(
-            f"The file's own measures reach from {seconds(low, beside=high)} s to {seconds(high)} s; "
-            "which of them is billed is not published."
+            say(
+                "The file's own measures reach from {low} s to {high} s; which of them is billed is not published.",
+                low=seconds(low, beside=high),
+                high=seconds(high),
+            )
         )
     if durations.present is not None and durations.video is not None and durations.present < durations.video:
-        said.append("The file is cut off: a job that runs at all may be billed by what is left of it.")
+        said.append(say("The file is cut off: a job that runs at all may be billed by what is left of it."))
     if (saving := _saving(case, container)) is not None:
         said.append(
-            f"Where seconds are rounded up, {seconds(container, beside=Fraction(floor(container)))} s cost "
-            f"{ceil(container)} s; a cut to {plain(saving)} s saves one second."
+            say(
+                "Where seconds are rounded up, {seconds} s cost {cost} s; a cut to {cut} s saves one second.",
+                seconds=seconds(container, beside=Fraction(floor(container))),
+                cost=ceil(container),
+                cut=plain(saving),
+            )
         )
     elif container.denominator != 1 and case.profile.billing.rounding == "none":
-        said.append("Whether the server rounds seconds is not published.")
+        said.append(say("Whether the server rounds seconds is not published."))
     return tuple(said)
+
+
+def _about_picture(clip: VideoFacts) -> tuple[str, ...]:
+    if clip.durations.video is None and clip.audio is not None:
+        return (say("How long the picture alone lasts is not established; a server that bills it may bill less."),)
+    return ()
 
 
 def _saving(case: Case, container: Fraction) -> Fraction | None:
@@ -179,5 +194,5 @@ def _saving(case: Case, container: Fraction) -> Fraction | None:
 def _about_window(case: Case, container: Fraction, hold: Fraction | None) -> tuple[str, ...]:
     lows = _ends(case, "video_duration_min")
     if (hold is not None and container > hold) or (lows and container < min(lows)):
-        return ("The clip is outside the window; the estimate holds only if it is accepted all the same.",)
+        return (say("The clip is outside the window; the estimate holds only if it is accepted all the same."),)
     return ()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from preflight.deliver.url import is_url, redact
 from preflight.errors import UsageError
+from preflight.language import later, say, told
 from preflight.printable import clean
 from preflight.redaction import redact_trace
 
@@ -106,8 +107,10 @@ def _opened(path: str | Path) -> TextIO:
     try:
         return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8")  # noqa: PTH123
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a file name"
-        raise UsageError(f"cannot write the log to {_safe(str(path))}: {reason}") from None
+        reason = told(getattr(error, "strerror", None) or later("not a file name"))
+        raise UsageError(
+            say("cannot write the log to {path}: {reason}", path=_safe(str(path)), reason=reason)
+        ) from None
 
 
 class JsonLines(logging.Formatter):

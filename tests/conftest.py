@@ -12,6 +12,9 @@ from tests.servers import MediaServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: The language of the developer's machine does not count, for what a test starts neither.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Writes the pages of docs/ that follow from the code: `python -m tests.docs_gen` (a test fails when they drift).
 
-One source each: rule pages from the rules' declarations, profile pages from their TOML, the command line from its own
-`--help`, the report's fields from its schema, exit codes from the enum.
+One source each: rule pages, in both languages, from the rules' declarations, profile pages from their TOML, the command
+line from its own `--help`, the report's fields from its schema, exit codes from the enum.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ import click
 
 from preflight.cli import group as cli
 from preflight.findings import ExitCode
+from preflight.language import say, speaking, spoken
 from preflight.profiles import LIMITS, Limit, Profile, built_in, load_profile
-from preflight.render.catalogue import story
+from preflight.render.catalogue import SEVERITIES, story
+from preflight.render.examples import examples
 from preflight.report import media_schema, report_schema
 from preflight.rules import RULES
+from preflight.rules.limits import BASES
+from preflight.rules.model import SUBJECTS
 
 if TYPE_CHECKING:
+    from preflight.findings import Finding
     from preflight.rules.model import Rule
 
 ROOT = Path(__file__).parent.parent
@@ -49,17 +54,72 @@ MEANINGS = {
     ExitCode.USAGE: "The command itself is wrong: an unknown option, a request that cannot be read, no such profile. "
     "Or what it prints cannot be written (a full disk, a closed output).",
     ExitCode.UNKNOWN: "The verdict is `unknown`: something that decides could not be established. Never a pass.",
+    ExitCode.INVALID_REQUEST: "`submit`: the provider refused the request; nothing was accepted.",
+    ExitCode.AUTHENTICATION: "`submit`: the provider does not accept the API key; nothing was accepted.",
+    ExitCode.BALANCE: "`submit`: the account's balance does not cover the job; nothing was accepted.",
+    ExitCode.RATE_LIMITED: "`submit`: the provider takes no more requests for now; nothing was accepted.",
+    ExitCode.PROVIDER_ERROR: "`submit`: the provider failed; the request may have been accepted.",
+    ExitCode.NOT_SENT: "`submit`: the provider could not be reached; nothing was sent.",
+    ExitCode.UNANSWERED: "`submit`: the request was sent and no answer came; it may have been accepted.",
+    ExitCode.NOT_UNDERSTOOD: "`submit`: the answer is none that the provider's page describes; the request may have "
+    "been accepted.",
     ExitCode.CRASH: "A bug in preflight. It is not a verdict, and never looks like one.",
     ExitCode.INTERRUPTED: "Stopped by Ctrl-C.",
 }
 
 
+OTHER = {"en": "中文", "zh": "English"}
+INTRO = (
+    "{count} rules. Each is declared once in `preflight/rules/`; `preflight explain RULE` tells the same in the "
+    "terminal. Limits are the profile's, which may also change a severity ([profiles]({profiles})). `error` makes the "
+    "verdict fail, `warning` makes it warn, `note` changes nothing."
+)
+#: The words of the generated pages themselves; what they tell of a rule is said by the package.
+CHINESE = {
+    "Rules": "规则",
+    INTRO: "共 {count} 条规则，每条只在 `preflight/rules/` 中声明一次；在终端中用 `preflight --lang zh explain RULE` "
+    "可以看到同样的内容。限制来自限制配置（[英文]({profiles})），它也可以改变级别。错误使结论为不通过，警告使结论为警告，"
+    "提示不影响结论。",
+    "rule": "规则",
+    "severity": "级别",
+    "what it finds": "发现什么",
+    "looks at": "检查",
+    "reported for": "针对",
+    "limit": "限制",
+    "profile": "限制配置",
+    "value": "值",
+    "basis": "依据",
+    "Limits": "限制",
+    "Source": "来源",
+    "All rules": "全部规则",
+    "{value} for `{name}` = `{key}`": "`{name}` = `{key}` 时为 {value}",
+    FAMILIES["request"]: "请求的字段",
+    FAMILIES["url"]: "引用的形式，在发出任何数据包之前",
+    FAMILIES["delivery"]: "服务器的行为",
+    FAMILIES["video"]: "参考视频",
+    FAMILIES["image"]: "参考图片",
+    FAMILIES["pair"]: "图片与视频的组合",
+    SCOPES["request"]: "请求",
+    SCOPES["reference"]: "一个引用，以及它的内容如何到达",
+    SCOPES["video"]: "视频的信息",
+    SCOPES["image"]: "图片的信息",
+    SCOPES["pair"]: "两个媒体的信息",
+}
+
+
+def _said(text: str, **values: object) -> str:
+    said = text if spoken() == "en" else CHINESE[text]
+    return said.format(**values) if values else said
+
+
 def pages() -> dict[str, str]:
     """Every generated file, by its path below docs/."""
     profiles = [load_profile(name) for name in built_in()]
+    with speaking("zh"):
+        chinese = {f"zh/{path}": text for path, text in rule_pages(profiles, "../../", "../../rules/").items()}
     return {
-        "rules/README.md": rule_index(),
-        **{f"rules/{rule.id}.md": rule_page(rule, profiles) for rule in RULES},
+        **rule_pages(profiles, "../", "../zh/rules/"),
+        **chinese,
         **{f"profiles/{profile.name}.md": profile_page(profile) for profile in profiles},
         "cli.md": command_line(),
         "exit-codes.md": exit_codes(),
@@ -92,45 +152,53 @@ def _linked(source: str) -> str:
 # ------------------------------------------------------------------------------------------------ rules
 
 
-def rule_index() -> str:
+def rule_pages(profiles: list[Profile], docs: str, other: str) -> dict[str, str]:
+    """The index and a page for each rule, in the language that is spoken.
+
+    `docs`, `other`: the way to docs/ and to the same pages in the other language.
+    """
+    known = examples()
+    of_each = {f"rules/{rule.id}.md": rule_page(rule, profiles, known.get(rule.id), docs, other) for rule in RULES}
+    return {"rules/README.md": rule_index(docs, other)} | of_each
+
+
+def rule_index(docs: str, other: str) -> str:
     """All rules by family, in the order in which a report lists them."""
-    intro = (
-        f"{len(RULES)} rules. Each is declared once in `preflight/rules/`; `preflight explain RULE` tells the same in "
-        "the terminal. Limits are the profile's, which may also change a severity ([profiles](../profiles.md)). "
-        "`error` makes the verdict fail, `warning` makes it warn, `note` changes nothing."
-    )
-    parts = [intro]
+    intro = _said(INTRO, count=len(RULES), profiles=f"{docs}profiles.md")
+    parts = [f"{intro} [{OTHER[spoken()]}]({other}README.md)"]
     for family, about in FAMILIES.items():
         rows = [
-            (f"[{rule.id}]({rule.id}.md)", rule.severity.value, rule.title)
+            (f"[{rule.id}]({rule.id}.md)", say(SEVERITIES[rule.severity]), say(rule.title))
             for rule in RULES
             if rule.id.startswith(f"{family}-")
         ]
-        parts.append(f"## {family}: {about}\n\n" + _table(("rule", "severity", "what it finds"), rows))
-    return _page("Rules", *parts)
+        head = (_said("rule"), _said("severity"), _said("what it finds"))
+        parts.append(f"## {family}: {_said(about)}\n\n" + _table(head, rows))
+    return _page(_said("Rules"), *parts)
 
 
-def rule_page(rule: Rule, profiles: list[Profile]) -> str:
-    """The page of one rule."""
+def rule_page(rule: Rule, profiles: list[Profile], said: Finding | None, docs: str, other: str) -> str:
+    """The page of one rule; `said` is what it says of an example."""
     head = [
-        ("severity", rule.severity.value),
-        ("looks at", SCOPES[rule.scope]),
-        ("reported for", ", ".join(rule.subjects)),
+        (_said("severity"), say(SEVERITIES[rule.severity])),
+        (_said("looks at"), _said(SCOPES[rule.scope])),
+        (_said("reported for"), say(", ").join(say(SUBJECTS[subject]) for subject in rule.subjects)),
     ]
     rows = [
-        (name, f"[{profile.name}](../profiles/{profile.name}.md)", _value(limit), limit.basis)
+        (name, f"[{profile.name}]({docs}profiles/{profile.name}.md)", _value(limit), say(BASES[limit.basis]))
         for name in rule.limits
         for profile in profiles
         if (limit := profile.limits.get(name))
     ]
+    columns = tuple(map(_said, ("limit", "profile", "value", "basis")))
     return _page(
         rule.id,
-        f"**{rule.title}**",
+        f"**{say(rule.title)}**",
         _table(("", ""), head),
-        *(f"## {heading}\n\n{_text(text)}" for heading, text in story(rule, profiles[0])),
-        "## Limits\n\n" + _table(("limit", "profile", "value", "basis"), rows) if rows else "",
-        f"## Source\n\n{_linked(rule.source)}",
-        "[All rules](README.md)",
+        *(f"## {heading}\n\n{_text(text)}" for heading, text in story(rule, said)),
+        f"## {_said('Limits')}\n\n{_table(columns, rows)}" if rows else "",
+        f"## {_said('Source')}\n\n{_linked(say(rule.source))}",
+        f"[{_said('All rules')}](README.md) · [{OTHER[spoken()]}]({other}{rule.id}.md)",
     )
 
 
@@ -147,11 +215,12 @@ _UNITS = {"s": "s", "bytes": "bytes", "px": "px", "characters": "characters"}
 def _value(limit: Limit) -> str:
     def one(value: object) -> str:
         text = f"{value:,}".replace(",", " ") if isinstance(value, int | Decimal) else str(value)
-        return f"{text} {_UNITS.get(limit.unit, '')}".strip()
+        return f"{text} {say(_UNITS.get(limit.unit, ''))}".strip()
 
     match limit.value:
         case dict() as table:
-            return ", ".join(f"{one(value)} for `{limit.by}` = `{key}`" for key, value in table.items())
+            said = "{value} for `{name}` = `{key}`"
+            return ", ".join(_said(said, value=one(value), name=limit.by, key=key) for key, value in table.items())
         case tuple() as names:
             return ", ".join(names)
     return one(limit.value)

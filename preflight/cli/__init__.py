@@ -23,9 +23,13 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from preflight import __version__
-from preflight.cli.output import OutputLost, drop_output, say
+from preflight.cli import output
+from preflight.cli.language import before_commands, speak_first, with_language
+from preflight.cli.output import OutputLost
+from preflight.cli.settled import defaults
 from preflight.errors import UsageError
 from preflight.findings import ExitCode
+from preflight.language import later, say, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 
 #: What a full or broken disk says to a writer.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_INTERRUPTED = "preflight: interrupted"
+_INTERRUPTED = later("preflight: interrupted")
 #: What a mistake quotes may be a whole file; more than this of it helps nobody (characters).
 _LONGEST_MESSAGE = 1000
 
@@ -42,11 +46,13 @@ _COMMANDS = {
     "check": "preflight.cli.check",
     "probe": "preflight.cli.probe",
     "audit": "preflight.cli.audit",
+    "submit": "preflight.cli.submit",
     "report": "preflight.cli.report",
     "demo": "preflight.cli.demo",
     "rules": "preflight.cli.rules",
     "explain": "preflight.cli.rules",
     "profiles": "preflight.cli.profiles",
+    "config": "preflight.cli.config",
     "schema": "preflight.cli.schema",
 }
 
@@ -62,8 +68,7 @@ class _LazyGroup(click.Group):
         """The command of that name, or None."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
-        return command
+        return with_language(getattr(import_module(_COMMANDS[cmd_name]), cmd_name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -73,11 +78,20 @@ class _LazyGroup(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], _COMMANDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_COMMANDS)}"
-            ctx.fail(f"no command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
+            names = ", ".join(_COMMANDS)
+            hint = say("did you mean {name}?", name=near[0]) if near else say("there are {names}", names=names)
+            ctx.fail(say("no command {name!r}; {hint}", name=args[0], hint=hint))
+        name, command, rest = super().resolve_command(ctx, args)
+        if name and command and not _asks_for_help(rest):  # which is to be had whatever is settled
+            ctx.default_map = {name: defaults(ctx, command)}
+        return name, command, rest
 
 
+def _asks_for_help(words: Sequence[str]) -> bool:
+    return not {"-h", "--help"}.isdisjoint(words)
+
+
+@before_commands
 @click.command(
     "preflight",
     cls=_LazyGroup,
@@ -137,38 +151,43 @@ def _leave_at_once(_number: int, _frame: FrameType | None) -> NoReturn:
     """
     clear = b"\r\x1b[K" if os.isatty(2) else b""
     with suppress(OSError):
-        os.write(2, clear + _INTERRUPTED.encode() + b"\n")
+        os.write(2, clear + say(_INTERRUPTED).encode() + b"\n")
     os._exit(ExitCode.INTERRUPTED)
 
 
 def _run(arguments: list[str]) -> int:
     if sys.stdout is None:  # `>&-`: an answer would be dropped, and the exit code would say that all is well
-        say("preflight: cannot write the output: standard output is closed")
+        _fail_to_write(say("standard output is closed"))
         return ExitCode.USAGE
+    speak_first()
     try:
         return int(group.main(arguments, prog_name="preflight", standalone_mode=False) or ExitCode.PASS)
     except click.exceptions.NoArgsIsHelpError as asked:
-        say(asked.format_message())
+        output.say(asked.format_message())
         return ExitCode.USAGE
     except (click.ClickException, UsageError) as error:
         _tell_of_mistake(error, arguments)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        say(_INTERRUPTED)
+        output.say(say(_INTERRUPTED))
         return ExitCode.INTERRUPTED
     except OutputLost as error:
-        say(f"preflight: cannot write the output: {error}")
+        _fail_to_write(told(str(error)))
         return ExitCode.USAGE
     except OSError as error:
         if error.errno not in _NO_ROOM:
             _tell_of_crash(error, arguments)
             return ExitCode.CRASH
-        drop_output()  # click printed: help, the version, completions
-        say(f"preflight: cannot write the output: {error.strerror}")
+        output.drop_output()  # click printed: help, the version, completions
+        _fail_to_write(told(error.strerror or type(error).__name__))
         return ExitCode.USAGE
     except Exception as error:  # noqa: BLE001  (the last net: a crash must not look like a verdict)
         _tell_of_crash(error, arguments)
         return ExitCode.CRASH
+
+
+def _fail_to_write(reason: str) -> None:
+    output.say(say("preflight: cannot write the output: {reason}", reason=reason))
 
 
 def _tell_of_mistake(error: click.ClickException | UsageError, arguments: list[str]) -> None:
@@ -176,12 +195,12 @@ def _tell_of_mistake(error: click.ClickException | UsageError, arguments: list[s
     from preflight.printable import clean
     from preflight.redaction import redact_quoted
 
-    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    message = told(error.format_message()) if isinstance(error, click.ClickException) else str(error)
     context = getattr(error, "ctx", None)
     command = next((word for word in arguments if word in _COMMANDS), None)
     path = context.command_path if context else f"preflight {command}" if command else "preflight"
-    said = clean(" ".join(redact_quoted(message, arguments).split()), _LONGEST_MESSAGE).rstrip(".")
-    say(f"{path}: {said} (see: {path} --help)")
+    problem = clean(" ".join(redact_quoted(message, arguments).split()), _LONGEST_MESSAGE).rstrip(".。")
+    output.say(say("{path}: {problem} (see: {path} --help)", path=path, problem=problem))
 
 
 def _tell_of_crash(error: Exception, arguments: list[str]) -> None:
@@ -193,8 +212,16 @@ def _tell_of_crash(error: Exception, arguments: list[str]) -> None:
         from preflight.printable import clean_lines
         from preflight.redaction import redact_trace
 
-        say(clean_lines(redact_trace("".join(traceback.format_exception(error)).rstrip())))
+        output.say(clean_lines(redact_trace("".join(traceback.format_exception(error)).rstrip())))
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    advice = "please report it" if debug else "run it again with PREFLIGHT_DEBUG=1 and report what it prints"
-    say(f"preflight: crashed ({type(error).__name__}{place}); this is a fault of preflight, not a verdict: {advice}")
+    advice = say("please report it")
+    if not debug:
+        advice = say("run it again with PREFLIGHT_DEBUG=1 and report what it prints")
+    output.say(
+        say(
+            "preflight: crashed ({what}); this is a fault of preflight, not a verdict: {advice}",
+            what=f"{type(error).__name__}{place}",
+            advice=advice,
+        )
+    )

@@ -17,6 +17,7 @@ from preflight.printable import encodable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from preflight.inspection import Previews
     from preflight.render import Format
     from preflight.report import MediaReport, Report
 
@@ -74,6 +75,7 @@ def write_report(
     no_color: bool,
     strict: bool = False,
     header: bool = True,
+    previews: Previews | None = None,
 ) -> None:
     """Print a report as the options ask. `header`: a table begins with the names of its columns."""
     from preflight.render import render
@@ -82,7 +84,7 @@ def write_report(
         color = use_color(no_color)
         write(render(report, "text", width=width(), color=color, verbosity=verbosity, strict=strict))
     else:
-        write_utf8(render(report, format_, strict=strict, header=header))
+        write_utf8(render(report, format_, strict=strict, header=header, previews=previews))
 
 
 def say(text: str) -> None:

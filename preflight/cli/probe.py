@@ -10,6 +10,7 @@ import click
 
 from preflight.cli import options, output
 from preflight.findings import ExitCode
+from preflight.language import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -73,7 +74,7 @@ def _each(
     threads = ThreadPoolExecutor(_AT_ONCE, "probe")
     try:
         for coming in [threads.submit(look, reference) for reference in references]:
-            with output.status("fetching …", shown=not quiet):
+            with output.status(say("fetching …"), shown=not quiet):
                 report = coming.result()
             yield report
     finally:  # also after Ctrl-C: what has not begun is dropped, what has begun ends with the `with` block around

@@ -25,6 +25,7 @@ from preflight.facts import (
     Transfer,
     VideoFacts,
 )
+from preflight.language import later
 from preflight.profiles import DEFAULT, load_profile
 from preflight.request import ReadRequest, read_request
 from preflight.rules import judge
@@ -136,36 +137,36 @@ _WAYS: tuple[dict[str, Any], ...] = (
 )
 #: How a probe or a server says it; a sentence part, as in `NotMedia.detail` and `Failure.detail`.
 _DETAILS: dict[Refusal | Cause, str] = {
-    Refusal.JSON: "a JSON document",
-    Refusal.XML: "an error answer of object storage (AccessDenied)",
-    Refusal.PLAYLIST: "an HLS playlist",
-    Refusal.TEXT: "plain text",
-    Refusal.AUDIO: "MP3",
-    Refusal.ARCHIVE: "a ZIP archive",
-    Refusal.UNSUPPORTED: "Flash video (FLV)",
-    Refusal.TRUNCATED: "its index lies in the part that is cut off",
-    Refusal.CORRUPT: "its structure does not hold",
-    Refusal.TOO_COMPLEX: "more streams than any real file has",
-    Refusal.CRASHES: "the decoder did not come to an end",
-    Refusal.GARBAGE: "its first bytes are those of no known format",
-    Cause.INVALID_URL: "the library cannot read it",
-    Cause.NOT_PUBLIC: "127.0.0.1 is a loopback address",
-    Cause.NO_SUCH_HOST: "the name system knows no such name",
-    Cause.REFUSED: "no program listens at port 443",
-    Cause.TLS_EXPIRED: "it ended on 2026-01-01",
-    Cause.TLS_UNTRUSTED: "it is signed by an unknown authority",
-    Cause.TLS_FAILED: "the server offers TLS 1.0 only",
-    Cause.STATUS: "the server answers with status 418",
-    Cause.TOO_MANY_REDIRECTS: "6 redirects and no end",
-    Cause.BAD_REDIRECT: "a redirect without a target",
-    Cause.DNS_FAILED: "the name server does not answer",
-    Cause.UNREACHABLE: "there is no way to its network",
-    Cause.TIMEOUT: "no complete answer within 20 s",
-    Cause.CONNECTION_LOST: "it ended before the answer did",
-    Cause.BAD_HTTP: "the answer has two different lengths",
-    Cause.SERVER_ERROR: "the server answers with status 503",
-    Cause.INCONSISTENT: "its size changed between two answers",
-    Cause.BUDGET: "8,388,608 bytes are the most that is fetched",
+    Refusal.JSON: later("a JSON document"),
+    Refusal.XML: later("an error answer of object storage (AccessDenied)"),
+    Refusal.PLAYLIST: later("an HLS playlist"),
+    Refusal.TEXT: later("plain text"),
+    Refusal.AUDIO: later("MP3"),
+    Refusal.ARCHIVE: later("a ZIP archive"),
+    Refusal.UNSUPPORTED: later("Flash video (FLV)"),
+    Refusal.TRUNCATED: later("its index lies in the part that is cut off"),
+    Refusal.CORRUPT: later("its structure does not hold"),
+    Refusal.TOO_COMPLEX: later("more streams than any real file has"),
+    Refusal.CRASHES: later("the decoder did not come to an end"),
+    Refusal.GARBAGE: later("its first bytes are those of no known format"),
+    Cause.INVALID_URL: later("the library cannot read it"),
+    Cause.NOT_PUBLIC: later("127.0.0.1 is a loopback address"),
+    Cause.NO_SUCH_HOST: later("the name system knows no such name"),
+    Cause.REFUSED: later("no program listens at port 443"),
+    Cause.TLS_EXPIRED: later("it ended on 2026-01-01"),
+    Cause.TLS_UNTRUSTED: later("it is signed by an unknown authority"),
+    Cause.TLS_FAILED: later("the server offers TLS 1.0 only"),
+    Cause.STATUS: later("the server answers with status 418"),
+    Cause.TOO_MANY_REDIRECTS: later("6 redirects and no end"),
+    Cause.BAD_REDIRECT: later("a redirect without a target"),
+    Cause.DNS_FAILED: later("the name server does not answer"),
+    Cause.UNREACHABLE: later("there is no way to its network"),
+    Cause.TIMEOUT: later("no complete answer within 20 s"),
+    Cause.CONNECTION_LOST: later("it ended before the answer did"),
+    Cause.BAD_HTTP: later("the answer has two different lengths"),
+    Cause.SERVER_ERROR: later("the server answers with status 503"),
+    Cause.INCONSISTENT: later("its size changed between two answers"),
+    Cause.BUDGET: later("8,388,608 bytes are the most that is fetched"),
 }
 
 
@@ -177,6 +178,12 @@ def example(rule: Rule, profile: Profile) -> Finding | None:
             if found.rule == rule.id:
                 return found
     return None
+
+
+def examples() -> dict[str, Finding]:
+    """The same for every rule at once, under the default profile."""
+    found = (finding for case in _cases(load_profile(DEFAULT)) for finding in judge(case).findings)
+    return {finding.rule: finding for finding in reversed(list(found))}
 
 
 def _cases(profile: Profile) -> Iterator[Case]:
@@ -191,7 +198,7 @@ def _cases(profile: Profile) -> Iterator[Case]:
     yield from (case(_medium("video", replace(_CLIP, **facts))) for facts in _CLIPS)
     yield from (case(image=_medium("image", replace(_PICTURE, **facts))) for facts in _PICTURES)
     yield from (case(request=request) for request in _REQUESTS)
-    row = replace(case(), request=ReadRequest({}, (), no_row="has 1 cell under 4 columns"))
+    row = replace(case(), request=ReadRequest({}, (), no_row=later("has 1 cell under 4 columns")))
     yield replace(row, image=None, video=None)
     yield case(_medium("video", _PICTURE))
     yield case(image=_medium("image", _CLIP))

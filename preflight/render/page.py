@@ -19,8 +19,25 @@ from preflight.render.phrases import advice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: What stays on one line: a short quotation in backticks with what clings to it, or a word; and the space after it.
-_WORD = re.compile(r"(?:[^\s`]*`[^`]*`\S*|\S+)\s*|\s+")
+#: Chinese has no spaces: a line may end behind any of its characters (Japanese and Korean ones are alike in this),
+#: but not before a mark that closes, nor behind one that opens.
+_CHARACTERS = "\u2e80-\u2fff\u3005-\u3007\u3021-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_CLOSING = "、。〉》」』】〕，．：；？！）］｝％"
+_OPENING = "〈《「『【〔（［｛"
+_EASTERN = _CHARACTERS + _CLOSING + _OPENING
+#: What stays on one line, and the space after it: a short quotation in backticks with what clings to it, a path or URL,
+#: a word, or a character.
+_WORD = re.compile(
+    rf"""
+      [“‘(\[{{{_OPENING}]*
+      (?: [^\s`{_EASTERN}]*`[^`]*`[^\s{_CHARACTERS}{_OPENING}]*
+        | [^\s`{_EASTERN}]*/[^\s`{_CLOSING}{_OPENING}]*[{_CLOSING}]*
+        | [^\s{_EASTERN}]+[{_CLOSING}]*
+        | [{_EASTERN}][”’…—)\]}}{_CLOSING}]*
+      ) \s*
+      | \s+""",
+    re.VERBOSE,
+)
 _PLAIN_WORD = re.compile(r"\S+\s*|\s+")
 
 
@@ -68,7 +85,7 @@ class Page:
 
     def advice(self, text: str, indent: int, label: str = "") -> None:
         """Prose that quotes commands in backticks: a command that ends a clause gets a line of its own."""
-        columns = len(label) + 2 if label else 0
+        columns = cell_len(label) + 2 if label else 0
         for kind, part in advice(text):
             if kind == "command":
                 self.verbatim(part, indent + columns)
@@ -88,6 +105,12 @@ class Page:
                 part.rstrip()
                 self._console.print(head + part, soft_wrap=True)
                 head = Text(" " * column)
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """One paragraph as lines of at most `room` columns."""
+    ends = [*_breaks(text, room), len(text)]
+    return [text[start:end].rstrip() for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _breaks(text: str, room: int) -> Iterator[int]:

@@ -7,11 +7,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from preflight.findings import Severity, Verdict
+from preflight.language import later, say
 from preflight.render.page import Page
-from preflight.render.phrases import arrival, bill, count, facts, gaps, ignored, in_short, seconds, summary, transfer
+from preflight.render.phrases import (
+    VERDICTS,
+    arrival,
+    bill,
+    facts,
+    gap_told,
+    gaps,
+    ignored,
+    in_short,
+    lasts,
+    seconds,
+    summary,
+    transfer,
+)
 from preflight.report import MediaReport, Report
 from preflight.report.wire import Video
 
@@ -27,9 +42,9 @@ _LOOK = {
     Verdict.UNKNOWN: ("?", "bold magenta"),
 }
 _SEVERITIES = {
-    Severity.ERROR: ("✗", "bold red", "Errors"),
-    Severity.WARNING: ("!", "bold yellow", "Warnings"),
-    Severity.NOTE: ("i", "bold cyan", "Notes"),
+    Severity.ERROR: ("✗", "bold red", later("Errors")),
+    Severity.WARNING: ("!", "bold yellow", later("Warnings")),
+    Severity.NOTE: ("i", "bold cyan", later("Notes")),
 }
 _NAMES_SHOWN = 3
 #: Lines of a terminal; above it the verdict has scrolled away when the report ends.
@@ -57,7 +72,7 @@ def render_text(report: Report | MediaReport, *, width: int, color: bool, verbos
 
 def _headline(page: Page, report: Report, summary: str, *, whole: bool = False) -> None:
     symbol, style = _LOOK[report.verdict]
-    line = Text.assemble((f"{symbol} {report.verdict.upper()}", style), "  ", summary + ignored(report.ignored))
+    line = Text.assemble((f"{symbol} {say(VERDICTS[report.verdict])}", style), "  ", summary + ignored(report.ignored))
     if whole:
         page.verbatim(line, 0)
     else:
@@ -68,18 +83,19 @@ def _in_one_line(page: Page, report: Report) -> None:
     """The verdict with what decided it, as a script or a scrolled terminal needs it."""
     decided = {Verdict.FAIL: Severity.ERROR, Verdict.WARN: Severity.WARNING}.get(report.verdict)
     places = (f"{item.rule} {item.pointer}".rstrip() for item in report.findings if item.severity is decided)
-    said = "; ".join(dict.fromkeys(places)) or summary(report, strict=False)
+    said = say("; ").join(dict.fromkeys(places)) or summary(report, strict=False)
     _headline(page, report, said, whole=True)
 
 
 def _body(page: Page, report: Report, *, verbose: bool) -> None:
     given = (report.request.model, report.request.mode, report.request.character_orientation)
-    asked = "  ".join([*filter(None, given), f"profile {report.profile.name} {report.profile.revision}"])
+    profile = say("profile {name} {revision}", name=report.profile.name, revision=report.profile.revision)
+    asked = "  ".join([*filter(None, given), profile])
     page.line(Text(asked, "dim"), 2)
     for severity, (symbol, style, title) in _SEVERITIES.items():
         found = [finding for finding in report.findings if finding.severity is severity]
         if found:
-            page.section(title, style)
+            page.section(say(title), style)
         told: set[tuple[str, str]] = set()
         for finding in found:
             _finding(page, finding, Text(f"{symbol} {finding.rule}", style))
@@ -88,7 +104,7 @@ def _body(page: Page, report: Report, *, verbose: bool) -> None:
                 _story(page, finding, verbose=verbose)
             told.add((finding.why, finding.fix))
     _not_evaluated(page, report.not_evaluated, verbose=verbose)
-    for title, medium in (("Image", report.image), ("Video", report.video)):
+    for title, medium in ((say("Image"), report.image), (say("Video"), report.video)):
         if medium:
             page.section(title)
             _facts(page, medium, verbose=verbose)
@@ -97,30 +113,31 @@ def _body(page: Page, report: Report, *, verbose: bool) -> None:
 
 
 def _finding(page: Page, finding: Finding, name: Text) -> None:
-    page.line(Text.assemble(name, "  ", (finding.pointer or "the request", "dim")), 2)
+    page.line(Text.assemble(name, "  ", (finding.pointer or say("the request"), "dim")), 2)
     page.line(finding.message, 4)
 
 
 def _story(page: Page, finding: Finding, *, verbose: bool) -> None:
-    page.row("why", finding.why, 4, 5)
-    page.advice(finding.fix, 4, "fix")
+    columns = cell_len(say("fix")) + 2
+    page.row(say("why"), finding.why, 4, columns)
+    page.advice(finding.fix, 4, say("fix"))
     if verbose:
-        page.row("from", finding.source, 4, 5)
+        page.row(say("from"), finding.source, 4, columns)
 
 
 def _not_evaluated(page: Page, items: Sequence[NotEvaluated], *, verbose: bool) -> None:
     if not items:
         return
-    page.section("Not evaluated")
+    page.section(say("Not evaluated"))
     for gap in gaps(items):
         bullet = Text("? ", _LOOK[Verdict.UNKNOWN][1]) if gap.decisive else Text("  ")
-        told = f"{count(len(gap.rules), 'rule')} on the {gap.subjects}: {gap.reason}"
-        page.line(Text(told, "" if gap.decisive else "dim"), 2, bullet)
+        page.line(Text(gap_told(gap), "" if gap.decisive else "dim"), 2, bullet)
         if not (gap.decisive or verbose) and all(rule.startswith("url-") for rule in gap.rules):
             continue  # local files have no URL yet: nothing to learn from the names
         shown = gap.rules if verbose or len(gap.rules) <= _NAMES_SHOWN + 1 else gap.rules[:_NAMES_SHOWN]
-        more = f", and {len(gap.rules) - len(shown)} more (-v lists them)" if len(shown) < len(gap.rules) else ""
-        page.line(Text(", ".join(shown) + more, "dim"), 4)
+        hidden = len(gap.rules) - len(shown)
+        more = say(", and {count} more (-v lists them)", count=hidden) if hidden else ""
+        page.line(Text(say(", ").join(shown) + more, "dim"), 4)
 
 
 def _facts(page: Page, medium: Image | Video | Delivery, *, verbose: bool) -> None:
@@ -128,33 +145,35 @@ def _facts(page: Page, medium: Image | Video | Delivery, *, verbose: bool) -> No
     if medium.final_url and medium.final_url != medium.url:
         page.verbatim(f"-> {medium.final_url}", 2)
     for hop in medium.hops if verbose else ():
-        page.row(f"hop {hop.status}", hop.url)
+        page.row(say("hop {status}", status=hop.status), hop.url)
     for label, value in facts(medium):
         page.row(label, value)
-        if label == "container" and isinstance(medium, Video):
+        if label == say("container") and isinstance(medium, Video):
             _durations(page, medium)
     for label, value in arrival(medium) if verbose else ():
         page.row(label, value)
 
 
 def _durations(page: Page, video: Video) -> None:
-    ends = (video.window.minimum, video.window.maximum) if video.window else ()
+    window = (video.window.minimum, video.window.maximum) if video.window else ()
     measures = [(name, value) for name, value in video.durations if value is not None]
-    figures = [seconds(value, ends) for _, value in measures]
+    figures = [seconds(value, window) for _, value in measures]
     room = max(map(len, figures), default=0)
     for number, ((name, _), figure) in enumerate(zip(measures, figures, strict=True)):
-        mark = ("  <- judged", "bold") if video.window and name == video.judged else ""
-        page.row("" if number else "duration", Text.assemble(f"{figure:>{room}} s  {name}", mark))
+        mark = (say("  <- judged"), "bold") if video.window and name == video.judged else ""
+        length = f"{lasts(f'{figure:>{room}}')}  {name}"
+        page.row("" if number else say("duration"), Text.assemble(length, mark))
     if not measures:
-        page.row("duration", "not established")
+        page.row(say("duration"), say("not established"))
     if video.window and video.window.minimum is not None and video.window.maximum is not None:
-        page.row("accepted", f"{video.window.minimum:g} to {video.window.maximum:g} s")
+        ends = {"low": video.window.minimum, "high": video.window.maximum}
+        page.row(say("accepted"), say("{low:g} to {high:g} s", **ends))
     if video.start_offset:
-        page.row("starts at", f"{seconds(video.start_offset)} s")
+        page.row(say("starts at"), lasts(seconds(video.start_offset)))
 
 
 def _estimate(page: Page, estimate: Estimate) -> None:
-    page.section("Bill")
+    page.section(say("Bill"))
     for label, value in bill(estimate):
         page.row(label, value)
     for assumption in estimate.assumptions:
@@ -162,11 +181,11 @@ def _estimate(page: Page, estimate: Estimate) -> None:
 
 
 def _transfers(page: Page, report: Report) -> None:
-    page.section("Transfer")
-    for label, medium in (("image", report.image), ("video", report.video)):
+    page.section(say("Transfer"))
+    for label, medium in ((say("image"), report.image), (say("video"), report.video)):
         if medium:
             page.row(label, transfer(medium))
-    page.row("in all", f"{report.timing.seconds:.2f} s")
+    page.row(say("in all"), lasts(f"{report.timing.seconds:.2f}"))
 
 
 def _medium_alone(page: Page, report: MediaReport, verbosity: int) -> None:
@@ -175,4 +194,4 @@ def _medium_alone(page: Page, report: MediaReport, verbosity: int) -> None:
         page.verbatim(f"{medium.url}  {in_short(medium)}", 0)
         return
     _facts(page, medium, verbose=verbosity > 0)
-    page.row("transfer", transfer(medium))
+    page.row(say("transfer"), transfer(medium))

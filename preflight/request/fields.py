@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from preflight.language import later
+
 Model = Literal["kling-v2-6-motion-control", "kling-v3-motion-control"]
 YesNo = Literal["yes", "no"]
 Orientation = Literal["image", "video"]
@@ -89,12 +91,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "enabled": ("true", "false"),
 }
 
+#: What should stand in a field whose values are no list of words.
 EXPECTED: dict[str, str] = {
-    "prompt": "a string",
-    "image_url": "one string with the URL of the reference image",
-    "video_url": "one string with the URL of the reference video",
-    "watermark_info": 'an object such as {"enabled": true}',
-    "enabled": "true or false without quotes",
+    "prompt": later("a string"),
+    "image_url": later("one string with the URL of the reference image"),
+    "video_url": later("one string with the URL of the reference video"),
+    "watermark_info": later('an object such as {"enabled": true}'),
+    "enabled": later("true or false without quotes"),
 }
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from preflight.errors import RequestUnreadable
+from preflight.language import about, clauses, say, told
 from preflight.request.fields import FIELDS
 from preflight.request.spelling import printable, shown
 
@@ -34,9 +35,9 @@ def parse_request(text: str, origin: str) -> Mapping[str, object]:
     """
     text = _unfenced(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), origin)
     if not text.strip():
-        raise RequestUnreadable(f"{origin}: empty; a request is needed")
+        raise RequestUnreadable(about(origin, say("empty; a request is needed")))
     if command := _CURL.search(text) if text.lstrip()[0] not in "{[" else None:
-        return _read_json(_curl_data(text, command.end(), origin), f"{origin}: the data of the curl command")
+        return _read_json(_curl_data(text, command.end(), origin), about(origin, say("the data of the curl command")))
     try:
         return _read_json(text, origin)
     except _NotJson as not_json:
@@ -44,10 +45,11 @@ def parse_request(text: str, origin: str) -> Mapping[str, object]:
         if found is None and text.lstrip()[0] in "{[":
             raise RequestUnreadable(str(not_json)) from None
     if found is None:
-        raise RequestUnreadable(
-            f"{origin}: no request found; give a JSON object, a curl command, or a Python or JavaScript "
+        advice = say(
+            "no request found; give a JSON object, a curl command, or a Python or JavaScript "
             "program with one object that holds model, image_url, video_url, …"
         )
+        raise RequestUnreadable(about(origin, advice))
     return found
 
 
@@ -63,7 +65,8 @@ def _unfenced(text: str, origin: str) -> str:
         elif inside:
             blocks[-1][1].append(line)
     if len(blocks) > 1:
-        raise RequestUnreadable(f"{origin}: {len(blocks)} fenced blocks; keep the one with the request")
+        fault = say("{count} fenced blocks; keep the one with the request", count=len(blocks))
+        raise RequestUnreadable(about(origin, fault))
     return "\n" * blocks[0][0] + "\n".join(blocks[0][1]) if blocks else text
 
 
@@ -86,17 +89,18 @@ class _Strict:
         for name, value in pairs:
             if name in read:
                 where = self._where(re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:", 2)
-                raise RequestUnreadable(f"{where}: the field {shown(name)} stands twice; keep one")
+                raise RequestUnreadable(_twice(where, name))
             read[name] = value
         return read
 
     def constant(self, word: str) -> NoReturn:
-        raise RequestUnreadable(f"{self._where(re.escape(word), 1)}: {word} is not a JSON value")
+        fault = say("{word} is not a JSON value", word=word)
+        raise RequestUnreadable(about(self._where(re.escape(word), 1), fault))
 
     def _where(self, pattern: str, count: int) -> str:
         """The place of the last of `count` matches, because the json module does not say; without it if unsure."""
         places = [match.start() for match in re.finditer(pattern, self.text)]
-        return f"{self.origin}, {_place(self.text, places[-1])}" if len(places) == count else self.origin
+        return _at(self.origin, _place(self.text, places[-1])) if len(places) == count else self.origin
 
     def decoder(self) -> json.JSONDecoder:
         return json.JSONDecoder(object_pairs_hook=self.object, parse_constant=self.constant)
@@ -106,38 +110,49 @@ def _read_json(text: str, origin: str) -> Mapping[str, object]:
     try:
         value = _Strict(text, origin).decoder().decode(text)
     except json.JSONDecodeError as error:
-        raise _NotJson(f"{origin}, {_place(text, error.pos)}: not JSON: {_json_fault(error)}") from None
+        fault = say("not JSON: {fault}", fault=_json_fault(error))
+        raise _NotJson(about(_at(origin, _place(text, error.pos)), fault)) from None
     except RecursionError:
-        raise RequestUnreadable(f"{origin}: nested too deeply to be a request") from None
+        raise RequestUnreadable(about(origin, say("nested too deeply to be a request"))) from None
     except ValueError:  # the only other one: more digits than Python converts
-        raise RequestUnreadable(f"{origin}: a number with thousands of digits is not part of a request") from None
+        fault = say("a number with thousands of digits is not part of a request")
+        raise RequestUnreadable(about(origin, fault)) from None
     return _one_object(value, origin)
 
 
 def _json_fault(error: json.JSONDecodeError) -> str:
     comma = error.pos if error.doc[error.pos : error.pos + 1] == "," else len(error.doc[: error.pos].rstrip()) - 1
     if comma >= 0 and re.compile(r",\s*[}\]]").match(error.doc, comma):
-        return "a comma before the closing bracket"
+        return say("a comma before the closing bracket")
     if re.compile(r"\s*(?://|/\*|#)").match(error.doc, error.pos):
-        return "JSON has no comments; take this one out"
-    return error.msg[0].lower() + error.msg[1:].removesuffix(" at")
+        return say("JSON has no comments; take this one out")
+    return told(error.msg[0].lower() + error.msg[1:].removesuffix(" at"))
 
 
 def _one_object(value: object, origin: str) -> Mapping[str, object]:
     if isinstance(value, Mapping):
         return value
     if isinstance(value, list):
-        what = "one request inside a list; take it out of the brackets"
+        what = say("one request inside a list; take it out of the brackets")
         if len(value) != 1:
-            what = f"a list of {len(value)}; one request is needed, so give them one by one"
-        raise RequestUnreadable(f"{origin}: {what}")
-    raise RequestUnreadable(f"{origin}: {shown(value)}, not a JSON object")
+            what = say("a list of {count}; one request is needed, so give them one by one", count=len(value))
+        raise RequestUnreadable(about(origin, what))
+    raise RequestUnreadable(about(origin, say("{value}, not a JSON object", value=told(shown(value)))))
+
+
+def _twice(place: str, name: str) -> str:
+    return about(place, say("the field {name} stands twice; keep one", name=told(shown(name))))
+
+
+def _at(origin: str, place: str) -> str:
+    return clauses(origin, place)
 
 
 def _place(text: str, position: int) -> str:
     """Line and column, counted from 1."""
     start = text.rfind("\n", 0, position) + 1
-    return f"line {text.count(chr(10), 0, position) + 1}, column {position - start + 1}"
+    line = text.count("\n", 0, position) + 1
+    return say("line {line}, column {column}", line=line, column=position - start + 1)
 
 
 # ----------------------------------------------------------------------------------------------- curl
@@ -185,21 +200,29 @@ def _curl_data(text: str, position: int, origin: str) -> str:
     """The text that the curl command at `position` sends."""
     sent = list(_sent(_words(text, position, origin)))
     if len(sent) != 1:
-        number = "no data" if not sent else f"{len(sent)} pieces of data"
-        raise RequestUnreadable(f"{origin}: the curl command has {number}; one JSON object is needed (--data '{{…}}')")
+        number = say("{count} pieces of data", count=len(sent)) if sent else say("no data")
+        fault = say(
+            "the curl command has {number}; one JSON object is needed ({example})",
+            number=number,
+            example="--data '{…}'",
+        )
+        raise RequestUnreadable(about(origin, fault))
     flag, word = sent[0]
     if flag in _FORM_FLAGS:
-        raise RequestUnreadable(f"{origin}: the curl command sends a form ({flag}); a JSON object is needed (--data)")
+        fault = say("the curl command sends a form ({flag}); a JSON object is needed (--data)", flag=flag)
+        raise RequestUnreadable(about(origin, fault))
     if word.variable:
-        raise RequestUnreadable(
-            f"{origin}: the data of the curl command needs the shell's {printable(word.variable)}; "
-            "write its value instead"
+        fault = say(
+            "the data of the curl command needs the shell's {variable}; write its value instead",
+            variable=printable(word.variable),
         )
+        raise RequestUnreadable(about(origin, fault))
     if word.text.startswith("@") and flag != "--data-raw":
-        raise RequestUnreadable(
-            f"{origin}: the data of the curl command stands in {shown(word.text[1:])}; "
-            "give that file to preflight instead"
+        fault = say(
+            "the data of the curl command stands in {file}; give that file to preflight instead",
+            file=told(shown(word.text[1:])),
         )
+        raise RequestUnreadable(about(origin, fault))
     return word.text
 
 
@@ -230,7 +253,8 @@ def _words(text: str, position: int, origin: str) -> Iterator[_Word]:
     while position < len(text):
         piece = _PIECE.match(text, position)
         if piece is None:
-            raise RequestUnreadable(f"{origin}, {_place(text, position)}: a quote or backslash that is never closed")
+            fault = say("a quote or backslash that is never closed")
+            raise RequestUnreadable(about(_at(origin, _place(text, position)), fault))
         if piece.lastgroup == "end":
             break
         if piece.lastgroup == "gap":
@@ -286,7 +310,8 @@ def _read_python(text: str, origin: str) -> Mapping[str, object] | None:
         requests = [node for node in dicts if _is_request(_names(node))]
     if len(requests) > 1:
         lines = ", ".join(str(node.lineno) for node in requests)
-        raise RequestUnreadable(f"{origin}: {len(requests)} requests, on lines {lines}; keep one")
+        fault = say("{count} requests, on lines {lines}; keep one", count=len(requests), lines=lines)
+        raise RequestUnreadable(about(origin, fault))
     return _dict(requests[0], _constants(program), origin) if requests else None
 
 
@@ -331,18 +356,20 @@ def _constants(program: ast.Module) -> dict[str, ast.expr]:
 def _dict(node: ast.Dict, constants: Mapping[str, ast.expr], origin: str) -> dict[str, object]:
     read: dict[str, Any] = {}
     for key, value in zip(node.keys, node.values, strict=True):
-        where = f"{origin}, line {value.lineno}"
+        where = _at(origin, say("line {line}", line=value.lineno))
         if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
-            raise RequestUnreadable(f"{where}: a field name that is not a plain string")
+            raise RequestUnreadable(about(where, say("a field name that is not a plain string")))
         if key.value in read:
-            raise RequestUnreadable(f"{where}: the field {shown(key.value)} stands twice; keep one")
+            raise RequestUnreadable(_twice(where, key.value))
         literal = constants.get(value.id, value) if isinstance(value, ast.Name) else value
         try:
             read[key.value] = ast.literal_eval(literal)
         except (ValueError, TypeError, MemoryError, RecursionError):
-            raise RequestUnreadable(
-                f"{where}: the value of {shown(key.value)} is computed; preflight runs no program, so write the value"
-            ) from None
+            fault = say(
+                "the value of {name} is computed; preflight runs no program, so write the value",
+                name=told(shown(key.value)),
+            )
+            raise RequestUnreadable(about(where, fault)) from None
     return read
 
 
@@ -379,7 +406,7 @@ def _read_javascript(text: str, origin: str) -> Mapping[str, object] | None:
             found.append(value)
             end = stop
     if len(found) > 1:
-        raise RequestUnreadable(f"{origin}: {len(found)} requests; keep one")
+        raise RequestUnreadable(about(origin, say("{count} requests; keep one", count=len(found))))
     return found[0] if found else None
 
 

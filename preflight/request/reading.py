@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from preflight.language import say
 from preflight.request.fields import ALLOWED, EXPECTED, FIELDS, WATERMARK_FIELDS, GenerationRequest, WatermarkInfo
 from preflight.request.spelling import nearest_field, nearest_value, no_counterpart, printable, shown
 
@@ -87,7 +88,8 @@ def read_request(payload: Mapping[str, object] | GenerationRequest) -> ReadReque
     if isinstance(payload, GenerationRequest):
         payload = {name: value for name, value in payload if name in payload.model_fields_set}
     if not isinstance(payload, Mapping):
-        return ReadRequest({}, (Problem("", "type", "an object with the fields of the request", shown(payload)),))
+        expected = say("an object with the fields of the request")
+        return ReadRequest({}, (Problem("", "type", expected, shown(payload)),))
 
     given = payload
     wrapper, payload = _unwrapped(payload)
@@ -124,9 +126,9 @@ def _unwrapped(payload: Mapping[str, object]) -> tuple[tuple[Problem, ...], Mapp
         if name not in FIELDS and isinstance(inner, Mapping) and len(set(inner) & set(FIELDS)) >= _ENOUGH_FIELDS:
             text = name if isinstance(name, str) else shown(name)
             pointer = f"/{printable(text).replace('~', '~0').replace('/', '~1')}"
-            told = Problem(pointer, "nested", "they belong to the top level of the request", shown(inner))
+            belongs = say("they belong to the top level of the request")
             outer = {key: value for key, value in payload.items() if key != name}
-            return (told,), {**inner, **outer}
+            return (Problem(pointer, "nested", belongs, shown(inner)),), {**inner, **outer}
     return (), payload
 
 
@@ -150,9 +152,9 @@ def _problem(item: ErrorDetails) -> Problem:
     name, value = str(item["loc"][-1]), item["input"]
     kind = _KINDS.get(item["type"], "type")
     allowed = ALLOWED.get(name, ())
-    expected = EXPECTED.get(name) or "the string " + " or ".join(f'"{word}"' for word in allowed)
+    expected = say(EXPECTED[name]) if name in EXPECTED else _one_of(allowed)
     if item["type"] == "string_unicode":
-        expected = "text that UTF-8 can encode, without half a surrogate pair,"
+        expected = say("text that UTF-8 can encode, without half a surrogate pair,")
     elif kind == "value" and not isinstance(value, str):
         kind = "type"
     return Problem(
@@ -166,6 +168,10 @@ def _problem(item: ErrorDetails) -> Problem:
     )
 
 
+def _one_of(words: tuple[str, ...]) -> str:
+    return say("the string {choice}", choice=say(" or ").join(f'"{word}"' for word in words))
+
+
 def _unknown_fields(given: Mapping[Any, object], known: tuple[str, ...], under: str) -> Iterator[Problem]:
     unknown = [name for name in given if name not in known]
     for name in unknown[:_MOST_UNKNOWN]:
@@ -174,11 +180,12 @@ def _unknown_fields(given: Mapping[Any, object], known: tuple[str, ...], under: 
         yield Problem(
             pointer=f"{under}/{printable(text).replace('~', '~0').replace('/', '~1')}",
             kind="unknown",
-            expected="the page lists no such field" + (f"; {note}" if note else ""),
+            expected=say("the page lists no such field") + (say("; ") + say(note) if note else ""),
             observed=shown(given[name], quote=False),
             allowed=known,
             nearest=None if note else nearest_field(text, known),
         )
     if len(unknown) > _MOST_UNKNOWN:
-        more = f"{len(unknown) - _MOST_UNKNOWN} more fields"
-        yield Problem(under, "unknown", f"{more} that the page does not list", more, known)
+        count = len(unknown) - _MOST_UNKNOWN
+        expected = say("{count} more fields that the page does not list", count=count)
+        yield Problem(under, "unknown", expected, f"{count} more fields", known)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
+from preflight.language import later
 from preflight.printable import clean
 
 #: Names that other services and libraries use, letters and digits only, and our field.
@@ -51,15 +52,15 @@ _FIELD_ALIASES: dict[str, str] = {
 _NO_COUNTERPART: dict[str, str] = {
     **dict.fromkeys(
         ("duration", "durationseconds", "length", "seconds"),
-        "the provider measures the reference video itself and bills what it measures",
+        later("the provider measures the reference video itself and bills what it measures"),
     ),
     **dict.fromkeys(
         ("body", "data", "extrabody", "input", "json", "parameters", "params", "payload", "request"),
-        "the fields stand at the top level of the request, not inside another object",
+        later("the fields stand at the top level of the request, not inside another object"),
     ),
-    "negativeprompt": "say in prompt what to avoid",
-    **dict.fromkeys(("callbackurl", "webhook", "webhookurl"), "ask for the task by its task_id instead"),
-    **dict.fromkeys(("apikey", "authorization", "token"), "the key travels in the Authorization header only"),
+    "negativeprompt": later("say in prompt what to avoid"),
+    **dict.fromkeys(("callbackurl", "webhook", "webhookurl"), later("ask for the task by its task_id instead")),
+    **dict.fromkeys(("apikey", "authorization", "token"), later("the key travels in the Authorization header only")),
 }
 
 _YES_NO = {"true": "yes", "1": "yes", "on": "yes", "y": "yes", "false": "no", "0": "no", "off": "no", "n": "no"}

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from preflight.errors import ProfileInvalid, UsageError
 from preflight.facts import ImageFacts, VideoFacts
 from preflight.findings import Finding, NotEvaluated, Severity, Subject
+from preflight.language import later, say, told
 from preflight.redaction import redact_trace
 from preflight.rules import duration, filesize, image, medium, pair, reference, request, video
 from preflight.rules.medium import absence
-from preflight.rules.model import Breach, Case, Rule, Unestablished
+from preflight.rules.model import SUBJECTS, Breach, Case, Rule, Unestablished
+from preflight.rules.naming import input_name, output_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from preflight.facts import Kind, Medium
     from preflight.profiles import Basis, Limit, Profile
+    from preflight.rules.model import Scope
 
 RULES: tuple[Rule, ...] = (
     *request.RULES,
@@ -45,9 +49,10 @@ _SUBJECTS: list[Subject] = ["request", "image", "video", "pair"]
 #: What a reader must know of a limit that the provider's page does not state.
 _BASIS: dict[Basis, str] = {
     "documented": "",
-    "upstream": " The provider's page does not state this limit; the model vendor's reference does.",
-    "observed": " No page states this; it was seen in the behaviour of servers.",
-    "inferred": " No page states this; it is preflight's own reading of the evidence.",
+    "upstream": later(" The provider's page does not state this limit; the model vendor's reference does."),
+    "observed": later(" No page states this; it was seen in the behaviour of servers."),
+    "inferred": later(" No page states this; it is preflight's own reading of the evidence."),
+    "own": later(" This limit is your own."),
 }
 
 
@@ -74,21 +79,22 @@ def judge(case: Case, ignore: frozenset[str] = frozenset(), only: Subject | None
     Raises:
         UsageError: `ignore` names a rule that does not exist.
     """
-    require_known(ignore, "ignore")
+    require_known(ignore, later("ignore"))
     findings: list[Finding] = []
     not_evaluated: list[NotEvaluated] = []
-    for rule in RULES:
-        if not _applies(rule, case.profile):
-            continue
-        for subject in rule.subjects if only is None else {only}.intersection(rule.subjects):
-            try:
-                for breach in rule.check(case, *_matter(rule, subject, case)):
-                    findings.append(_finding(rule, subject, breach, case.profile))  # noqa: PERF401  (what came stays)
-            except Unestablished as stop:
-                if rule.id in ignore:
-                    continue
-                decisive = _decisive(rule, case.profile) and not isinstance(stop, _NoUrl)
-                not_evaluated.append(NotEvaluated(rule.id, subject, stop.reason, decisive))
+    matters: dict[_About, tuple[object, ...]] = {}
+    for rule, about in _questions(frozenset(case.profile.limits), only):
+        try:
+            matter = matters.get(about)
+            if matter is None:
+                matter = matters[about] = _matter(about, case)
+            for breach in rule.check(case, *matter):
+                findings.append(_finding(rule, about.subject, breach, case))  # noqa: PERF401  (what came stays)
+        except Unestablished as stop:
+            if rule.id in ignore:
+                continue
+            decisive = _decisive(rule, case.profile) and not isinstance(stop, _NoUrl)
+            not_evaluated.append(NotEvaluated(rule.id, about.subject, stop.reason, decisive))
     findings.sort(key=lambda item: (_SEVERITIES.index(item.severity), _SUBJECTS.index(item.subject), _PLACE[item.rule]))
     heard = tuple(item for item in findings if item.rule not in ignore)
     return Judgement(heard, tuple(not_evaluated), tuple(item for item in findings if item.rule in ignore))
@@ -100,12 +106,14 @@ def require_known(names: Iterable[str], purpose: str) -> None:
     Raises:
         UsageError: some do not exist; each is named, with the nearest id.
     """
-    told = []
-    for name in sorted(set(names) - set(_BY_ID)):
+    problems = []
+    for name in sorted({name for name in names if name not in _BY_ID}):
         near = get_close_matches(name.lower(), _BY_ID, n=1)
-        told.append(f"no rule {name!r} to {purpose}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    if told:
-        raise UsageError(redact_trace(f"{'; '.join(told)} (preflight rules lists them all)"))
+        hint = say("; did you mean {name!r}?", name=near[0]) if near else ""
+        problems.append(say("no rule {name!r} to {purpose}", name=name, purpose=say(purpose)) + hint)
+    if problems:
+        said = say("{problems} (preflight rules lists them all)", problems=say("; ").join(problems))
+        raise UsageError(redact_trace(said))
 
 
 def require_profile(profile: Profile, name: object) -> None:
@@ -115,14 +123,15 @@ def require_profile(profile: Profile, name: object) -> None:
         ProfileInvalid: some are not.
     """
     try:
-        require_known(profile.severities, "give a severity")
+        require_known(profile.severities, later("give a severity"))
     except UsageError as error:
-        raise ProfileInvalid(redact_trace(f"profile {name}: severities: {error}")) from None
+        said = say("profile {name}: severities: {problem}", name=name, problem=error)
+        raise ProfileInvalid(redact_trace(said)) from None
 
 
-def _applies(rule: Rule, profile: Profile) -> bool:
+def _applies(rule: Rule, limits: Collection[str]) -> bool:
     """A rule about limits has nothing to say where the profile states none of them."""
-    return not rule.limits or any(name in profile.limits for name in rule.limits)
+    return not rule.limits or any(name in limits for name in rule.limits)
 
 
 # ---------------------------------------------------------------------------------- what a rule looks at
@@ -132,17 +141,37 @@ class _NoUrl(Unestablished):
     """A rule about URLs met a local file: nothing to look at, and nothing that the verdict waits for."""
 
 
-def _matter(rule: Rule, subject: Subject, case: Case) -> tuple[object, ...]:
+class _About(NamedTuple):
+    """What rules look at; the same for many of them."""
+
+    scope: Scope
+    subject: Subject
+    is_url: bool
+
+
+@lru_cache(16)  # asked for every request; there are as many answers as profiles
+def _questions(limits: frozenset[str], only: Subject | None) -> tuple[tuple[Rule, _About], ...]:
+    """Every rule that has something to say under a profile with these limits, and what about."""
+    return tuple(
+        (rule, _About(rule.scope, subject, rule.id.startswith("url-")))
+        for rule in RULES
+        if _applies(rule, limits)
+        for subject in rule.subjects
+        if only in (None, subject)
+    )
+
+
+def _matter(about: _About, case: Case) -> tuple[object, ...]:
     """What the check is called with, beside the case.
 
     Raises:
         Unestablished: there is no such thing in this case.
     """
-    match rule.scope:
+    match about.scope:
         case "request":
             return ()
         case "reference":
-            return (_named(rule, "image" if subject == "image" else "video", case),)
+            return (_named("image" if about.subject == "image" else "video", case, is_url=about.is_url),)
         case "image":
             return (_opened(case.image, "image"),)
         case "video":
@@ -151,12 +180,12 @@ def _matter(rule: Rule, subject: Subject, case: Case) -> tuple[object, ...]:
             return (_opened(case.image, "image"), _opened(case.video, "video"))
 
 
-def _named(rule: Rule, kind: Kind, case: Case) -> Medium:
+def _named(kind: Kind, case: Case, *, is_url: bool) -> Medium:
     found = case.image if kind == "image" else case.video
     if found is None:
         raise Unestablished(absence(found, kind) or "")
-    if found.delivery.local and rule.id.startswith("url-"):
-        raise _NoUrl("a local file: it has no URL yet")
+    if found.delivery.local and is_url:
+        raise _NoUrl(say("a local file: it has no URL yet"))
     return found
 
 
@@ -169,24 +198,34 @@ def _opened(found: Medium | None, kind: Kind) -> VideoFacts | ImageFacts:
 # --------------------------------------------------------------------------------- what its answer becomes
 
 
-def _finding(rule: Rule, subject: Subject, breach: Breach, profile: Profile) -> Finding:
-    values = {"subject": subject, "observed": breach.observed, "limit": breach.limit, **breach.values}
+def _finding(rule: Rule, subject: Subject, breach: Breach, case: Case) -> Finding:
+    named = _file_names(rule, subject, case)
+    more = {word: text.replace("{file}", named["file"]) if named else text for word, text in breach.values.items()}
+    about = {"subject": say(SUBJECTS[subject]), "observed": breach.observed, "limit": breach.limit}
+    values = {**about, **named, **more}
     words = {name: value for name, value in values.items() if value is not None}
-    message = rule.message.format_map(words)
-    message += ("" if message.endswith(".") else ".") + (_BASIS[breach.by.basis] if breach.by else "")
+    message = say(rule.message, **words) + (say(_BASIS[breach.by.basis]) if breach.by else "")
     default_pointer = f"/{subject}_url" if subject in ("image", "video") else ""
     return Finding(
         rule=rule.id,
-        severity=_severity(rule, breach.by, profile),
+        severity=_severity(rule, breach.by, case.profile),
         subject=subject,
         pointer=default_pointer if breach.pointer is None else breach.pointer,
         message=message,
-        why=rule.why,
-        fix=rule.fix.format_map(words),
-        source=breach.by.source if breach.by else rule.source,
+        why=say(rule.why),
+        fix=say(rule.fix, **words),
+        source=told(breach.by.source) if breach.by else say(rule.source),
         observed=breach.observed,
         limit=breach.limit,
     )
+
+
+def _file_names(rule: Rule, subject: Subject, case: Case) -> dict[str, str]:
+    """What commands in the words of a rule call the file that it speaks of (of a pair: the video)."""
+    if rule.scope == "request":
+        return {}
+    medium = case.image if subject == "image" else case.video
+    return {"file": input_name(medium), "out": output_name(medium)}
 
 
 def _severity(rule: Rule, by: Limit | None, profile: Profile) -> Severity:
@@ -196,7 +235,7 @@ def _severity(rule: Rule, by: Limit | None, profile: Profile) -> Severity:
 
 def severity_under(profile: Profile, rule: Rule) -> Severity | None:
     """The worst that the rule can say under this profile; None where the profile leaves it nothing to say."""
-    if not _applies(rule, profile):
+    if not _applies(rule, profile.limits):
         return None
     limits: list[Limit | None] = [profile.limits[name] for name in rule.limits if name in profile.limits]
     return min((_severity(rule, by, profile) for by in limits or [None]), key=_SEVERITIES.index)

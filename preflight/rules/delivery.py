@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from preflight.deliver.url import host_of, port_of, redact, repaired
 from preflight.facts import Cause
 from preflight.findings import Severity
+from preflight.language import say, told
 from preflight.rules.limits import PAGE
 from preflight.rules.model import Breach, Breaches, Case, Rule, rule
 from preflight.rules.url import names_local_host
@@ -24,7 +25,6 @@ PUBLIC_LINK = f"{PAGE}: the media must be publicly reachable direct links"
 
 _UPLOAD = "Upload the file to public storage and use its https link, presigned where it must stay private."
 _MAY_PASS = "It may pass, or be between this machine and the server only: what the provider will meet is not known."  # noqa: S105
-_INDEX_FIRST = ", or put the index first: `ffmpeg -i {file} -c copy -movflags +faststart out.mp4`"
 _AGAIN = "Check again in a moment, and from another network if it stays."
 
 
@@ -55,8 +55,11 @@ def _cause(
             return
         if cause is Cause.NO_SUCH_HOST and names_local_host(medium):
             return  # told by url-not-public
-        pause = "" if failure.retry_after is None else f" The server asks to wait {failure.retry_after:.0f} s."
-        yield Breach(failure.status or cause.value, values=_words(medium) | {"detail": failure.detail, "pause": pause})
+        pause = ""
+        if failure.retry_after is not None:
+            pause = say(" The server asks to wait {seconds:.0f} s.", seconds=failure.retry_after)
+        values = _words(medium) | {"detail": told(failure.detail), "pause": pause}
+        yield Breach(failure.status or cause.value, values=values)
 
     return check
 
@@ -64,8 +67,13 @@ def _cause(
 def _words(medium: Medium) -> dict[str, str]:
     """Where it failed: the last URL asked, which after redirects is not the one given."""
     last = medium.delivery.final_url or medium.delivery.reference
-    index = "" if medium.kind == "image" else _INDEX_FIRST
-    return {"url": redact(last), "host": host_of(last) or "the server", "port": str(port_of(last)), "index": index}
+    index = say(", or put the index first: `ffmpeg -i {file} -c copy -movflags +faststart out.mp4`")
+    return {
+        "url": redact(last),
+        "host": host_of(last) or say("the server"),
+        "port": str(port_of(last)),
+        "index": "" if medium.kind == "image" else index,
+    }
 
 
 # ------------------------------------------------------------------------------------ no connection, no trust
@@ -294,7 +302,7 @@ def _unreadable(medium: Medium, **values: str) -> Breaches:
     failure = medium.delivery.failure
     if failure and failure.cause is Cause.NOT_A_FILE:
         shown = redact(medium.delivery.reference)
-        yield Breach(shown, values={"path": shown, "detail": failure.detail, **values})
+        yield Breach(shown, values={"path": shown, "detail": told(failure.detail), **values})
 
 
 @rule(
@@ -311,7 +319,7 @@ def scheme_missing(_: Case, medium: Medium) -> Breaches:
     """A path to nothing that begins like a host, or like a URL with a slip in it."""
     meant = _meant(medium)
     if meant or _lacks_scheme(medium):
-        yield from _unreadable(medium, url=redact(meant) if meant else "https:// before it")
+        yield from _unreadable(medium, url=redact(meant) if meant else say("https:// before it"))
 
 
 @rule(
@@ -327,7 +335,7 @@ def scheme_missing(_: Case, medium: Medium) -> Breaches:
 def not_a_file(_: Case, medium: Medium) -> Breaches:
     """A path to nothing, to a directory, or to what may not be read."""
     if not _lacks_scheme(medium) and not _meant(medium):
-        home = "Write the home directory in full, for ~ is one only where a shell reads it outside of quotes. "
+        home = say("Write the home directory in full, for ~ is one only where a shell reads it outside of quotes. ")
         yield from _unreadable(medium, home=home if medium.delivery.reference.startswith("~") else "")
 
 

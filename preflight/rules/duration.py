@@ -13,6 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from preflight.findings import Severity
+from preflight.language import say
 from preflight.rules.limits import (
     CUT_MARGIN,
     LIBAV,
@@ -76,24 +77,26 @@ def _others(clip: VideoFacts) -> dict[str, Fraction]:
 
 
 def disagreement(clip: VideoFacts) -> str:
-    """Why the container's duration differs from the picture's, in words that end a sentence."""
+    """Why the container's duration differs from the picture's: a clause."""
     durations = clip.durations
     container, video = durations.container, durations.video
     if clip.truncated:
-        return "the file is cut off"
+        return say("the file is cut off")
     if container is None or video is None or container == video:
-        return "the file's structure is inconsistent"
+        return say("the file's structure is inconsistent")
     if clip.start_offset and clip.start_offset > _HARMLESS:
-        return f"the picture starts {seconds(clip.start_offset)} s late"
+        return say("the picture starts {seconds} s late", seconds=seconds(clip.start_offset))
     if durations.audio is not None and durations.audio > video:
-        return f"the sound runs {seconds(durations.audio - video)} s longer than the picture"
+        return say("the sound runs {seconds} s longer than the picture", seconds=seconds(durations.audio - video))
     if clip.edit_list:
-        return "an edit list cuts or delays the picture"
+        return say("an edit list cuts or delays the picture")
     if clip.variable_frame_rate:
-        return "the frame rate varies"
+        return say("the frame rate varies")
     if clip.fragmented:
-        return "the file is written in fragments whose clocks start apart"
-    return "another stream runs longer than the picture" if container > video else "the streams' clocks start apart"
+        return say("the file is written in fragments whose clocks start apart")
+    if container > video:
+        return say("another stream runs longer than the picture")
+    return say("the streams' clocks start apart")
 
 
 def _also(clip: VideoFacts) -> str:
@@ -101,7 +104,8 @@ def _also(clip: VideoFacts) -> str:
     container, video = clip.durations.container, clip.durations.video
     if container is None or video is None or container == video:
         return ""
-    return f" The picture alone lasts {seconds(video, beside=container)} s: {disagreement(clip)}."
+    length = seconds(video, beside=container)
+    return say(" The picture alone lasts {seconds} s: {cause}.", seconds=length, cause=disagreement(clip))
 
 
 def _wider(case: Case, value: Fraction) -> str:
@@ -111,7 +115,8 @@ def _wider(case: Case, value: Fraction) -> str:
         return ""
     for key, number in limit.value.items():
         if value <= Fraction(number):
-            return f'Or set {limit.by} to "{key}", which takes up to {plain(Fraction(number))} s. '
+            most = plain(Fraction(number))
+            return say('Or set {name} to "{value}", which takes up to {most} s. ', name=limit.by, value=key, most=most)
     return ""
 
 
@@ -161,7 +166,7 @@ def video_too_long(case: Case, clip: VideoFacts) -> Breaches:
             values={
                 "seconds": seconds(container, beside=limit),
                 "most": plain(limit),
-                "choice": f' with {by.by} "{key}"' if by and key else "",
+                "choice": say(' with {name} "{value}"', name=by.by, value=key) if by and key else "",
                 "also": _also(clip),
                 "cut": plain(limit - CUT_MARGIN),
                 "wider": _wider(case, container),
@@ -188,7 +193,7 @@ def video_duration_borderline(case: Case, clip: VideoFacts) -> Breaches:
     if all(breaches):
         yield from (breach for breach in breaches[-1:] if breach)
     elif any(breaches):
-        raise Unestablished("character_orientation is missing or invalid, and the window depends on it")
+        raise Unestablished(say("character_orientation is missing or invalid, and the window depends on it"))
 
 
 def _doubt(case: Case, clip: VideoFacts, window: _Window, container: Fraction) -> Breach | None:
@@ -201,10 +206,16 @@ def _doubt(case: Case, clip: VideoFacts, window: _Window, container: Fraction) -
     limit, video = _crossed(window, container), clip.durations.video
     beside = ""
     if video is not None and window.holds(video):
-        beside = f", its picture {seconds(video, beside=limit)} s ({disagreement(clip)})"
-    story = (
-        f"its container lasts {seconds(container, beside=limit)} s{beside}, and the limit is {plain(limit)} s. "
-        f"The {seconds(window.overrun(container))} s beyond it are within the known slack of {plain(_slack(case))} s"
+        length = seconds(video, beside=limit)
+        beside = say(", its picture {seconds} s ({cause})", seconds=length, cause=disagreement(clip))
+    story = say(
+        "its container lasts {container} s{beside}, and the limit is {limit} s. "
+        "The {overrun} s beyond it are within the known slack of {slack} s",
+        container=seconds(container, beside=limit),
+        beside=beside,
+        limit=plain(limit),
+        overrun=seconds(window.overrun(container)),
+        slack=plain(_slack(case)),
     )
     values = {"story": story, "cure": _cure(window, container)}
     return Breach(scalar(container), scalar(limit), case.limit("video_duration_borderline"), values=values)
@@ -213,10 +224,18 @@ def _doubt(case: Case, clip: VideoFacts, window: _Window, container: Fraction) -
 def _torn(clip: VideoFacts, window: _Window, name: str, value: Fraction) -> Breach:
     limit = _crossed(window, value)
     container = clip.durations.container or value
-    what = "its picture lasts" if name == "video" else "the picture that is really in the file lasts"
-    story = (
-        f"its container lasts {seconds(container, beside=limit)} s, {what} {seconds(value, beside=limit)} s, "
-        f"and the limit of {plain(limit)} s lies between them; {disagreement(clip)}"
+    length = seconds(value, beside=limit)
+    picture = (
+        say("its picture lasts {seconds} s", seconds=length)
+        if name == "video"
+        else say("the picture that is really in the file lasts {seconds} s", seconds=length)
+    )
+    story = say(
+        "its container lasts {container} s, {picture}, and the limit of {limit} s lies between them; {cause}",
+        container=seconds(container, beside=limit),
+        picture=picture,
+        limit=plain(limit),
+        cause=disagreement(clip),
     )
     return Breach(scalar(value), scalar(limit), values={"story": story, "cure": _cure(window, value)})
 
@@ -229,13 +248,11 @@ def _crossed(window: _Window, value: Fraction) -> Fraction:
 
 def _cure(window: _Window, value: Fraction) -> str:
     if window.low is not None and value < window.low:
-        return (
-            "Take a longer piece of the original, with half a second to spare: "
-            f"`ffmpeg -ss 0 -i original.mp4 -t {plain(window.low + Fraction(1, 2))} {_KEEP} out.mp4`."
-        )
+        command = f"`ffmpeg -ss 0 -i original.mp4 -t {plain(window.low + Fraction(1, 2))} {_KEEP} out.mp4`"
+        return say("Take a longer piece of the original, with half a second to spare: {command}.", command=command)
     limit = window.high if window.high is not None else value
-    cut = plain(limit - CUT_MARGIN)
-    return f"Cut picture and sound below the limit: `ffmpeg -i {{file}} -t {cut} {_KEEP} out.mp4`."
+    command = f"`ffmpeg -i {{file}} -t {plain(limit - CUT_MARGIN)} {_KEEP} out.mp4`"
+    return say("Cut picture and sound below the limit: {command}.", command=command)
 
 
 @rule(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from preflight.deliver.presigned import expiry
 from preflight.findings import Severity
+from preflight.language import say, told
 from preflight.rules.limits import scalar
 from preflight.rules.model import Breach, Breaches, Case, Rule, rule
 from preflight.rules.url import delivered
@@ -41,10 +42,11 @@ def span(length: timedelta) -> str:
     seconds = int(abs(length).total_seconds())
     days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
     if days:
-        return f"{days} day{'s' if days > 1 else ''}" + (f" {hours} h" if hours and days < 3 else "")
+        whole = say("{days} days", days=days) if days > 1 else say("1 day")
+        return whole + (" " + say("{hours} h", hours=hours) if hours and days < 3 else "")
     if hours:
-        return f"{hours} h" + (f" {minutes} min" if minutes else "")
-    return f"{minutes} min" if minutes else f"{seconds} s"
+        return say("{hours} h", hours=hours) + (" " + say("{minutes} min", minutes=minutes) if minutes else "")
+    return say("{minutes} min", minutes=minutes) if minutes else say("{seconds} s", seconds=seconds)
 
 
 @rule(
@@ -83,7 +85,7 @@ def url_expires_soon(case: Case, medium: Medium) -> Breaches:
         return
     least = timedelta(seconds=float(limit.number))
     if end.instant < case.now + least:
-        expires = "expires" if end.confidence == "high" else "seems to expire"
+        expires = say("expires") if end.confidence == "high" else say("seems to expire")
         words = _words(end, end.instant, case) | {"expires": expires, "least": span(least)}
         yield Breach(end.instant.isoformat(), scalar(limit.number), limit, values=words)
 
@@ -105,11 +107,14 @@ def url_expiry_unsure(case: Case, medium: Medium) -> Breaches:
     if end is None or delivered(medium):
         return
     if end.instant and end.confidence != "high" and end.instant <= case.now:
-        reason = f"a parameter that looks like its end says {_moment(end.instant)}"
-        yield Breach(end.instant.isoformat(), case.now.isoformat(), values={"scheme": end.scheme, "reason": reason})
-    elif end.signed_at and _usual_time_is_over(end, case):
-        reason = f"it was signed at {_moment(end.signed_at)}, and such links usually live {span(end.lifetime)}"  # type: ignore[arg-type]
-        yield Breach(end.signed_at.isoformat(), case.now.isoformat(), values={"scheme": end.scheme, "reason": reason})
+        reason = say("a parameter that looks like its end says {moment}", moment=_moment(end.instant))
+        values = {"scheme": told(end.scheme), "reason": reason}
+        yield Breach(end.instant.isoformat(), case.now.isoformat(), values=values)
+    elif end.signed_at and end.lifetime and _usual_time_is_over(end, case):
+        words = {"moment": _moment(end.signed_at), "span": span(end.lifetime)}
+        reason = say("it was signed at {moment}, and such links usually live {span}", **words)
+        values = {"scheme": told(end.scheme), "reason": reason}
+        yield Breach(end.signed_at.isoformat(), case.now.isoformat(), values=values)
 
 
 @rule(
@@ -126,8 +131,8 @@ def url_expiry_unknown(case: Case, medium: Medium) -> Breaches:
     """A temporary link whose end is known to the server only."""
     end = _end(case, medium)
     if end and not end.instant and not end.unending and (delivered(medium) or not _usual_time_is_over(end, case)):
-        usual = f"; such links usually live {span(end.lifetime)}" if end.lifetime else ""
-        yield Breach(values={"scheme": end.scheme, "usual": usual})
+        usual = say("; such links usually live {span}", span=span(end.lifetime)) if end.lifetime else ""
+        yield Breach(values={"scheme": told(end.scheme), "usual": usual})
 
 
 @rule(
@@ -180,11 +185,11 @@ def url_ip_bound(case: Case, medium: Medium) -> Breaches:
     """A signature that names addresses."""
     end = _end(case, medium)
     if end and end.bound:
-        yield Breach(end.bound, values={"scheme": end.scheme, "bound": end.bound})
+        yield Breach(end.bound, values={"scheme": told(end.scheme), "bound": told(end.bound)})
 
 
 def _words(end: Expiry, instant: datetime, case: Case) -> dict[str, str]:
-    return {"scheme": end.scheme, "moment": _moment(instant), "span": span(instant - case.now)}
+    return {"scheme": told(end.scheme), "moment": _moment(instant), "span": span(instant - case.now)}
 
 
 def _usual_time_is_over(end: Expiry, case: Case) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from preflight.findings import Severity
+from preflight.language import say
 from preflight.rules.limits import PAGE, VENDOR, exceeded, scalar, size
 from preflight.rules.medium import absence
-from preflight.rules.model import Breach, Breaches, Case, Rule, Unestablished, rule
+from preflight.rules.model import SUBJECTS, Breach, Breaches, Case, Rule, Unestablished, rule
 
 if TYPE_CHECKING:
     from preflight.facts import Medium
@@ -24,7 +25,8 @@ def _size(medium: Medium) -> int:
     if count is not None:
         return count
     undelivered = absence(medium, medium.kind) if medium.outcome is None else None
-    raise Unestablished(undelivered or f"the server does not tell how large the {medium.kind} is")
+    silent = say("the server does not tell how large the {kind} is", kind=say(SUBJECTS[medium.kind]))
+    raise Unestablished(undelivered or silent)
 
 
 def _too_large(case: Case, medium: Medium) -> Breaches:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from preflight.findings import Severity
-from preflight.rules.limits import LIBAV, NO_EVIDENCE, VENDOR, aspect, exceeded, listed, plain, scalar, stated, undercut
+from preflight.language import say
+from preflight.rules.limits import (
+    LIBAV,
+    NO_EVIDENCE,
+    SIDES,
+    VENDOR,
+    aspect,
+    exceeded,
+    listing,
+    plain,
+    scalar,
+    stated,
+    undercut,
+)
 from preflight.rules.medium import RESAVE
 from preflight.rules.model import Breach, Breaches, Case, Rule, established, rule
 
@@ -38,7 +51,7 @@ def image_format(case: Case, picture: ImageFacts) -> Breaches:
     """The format, told by the bytes, is not on the profile's list."""
     limit = case.limit("image_formats")
     if limit and picture.format not in limit.names:
-        yield Breach(picture.format, listed(limit.names), limit)
+        yield listing(picture.format, limit)
 
 
 @rule(
@@ -55,10 +68,10 @@ def image_format(case: Case, picture: ImageFacts) -> Breaches:
 )
 def image_side_too_small(case: Case, picture: ImageFacts) -> Breaches:
     """Width or height, each for itself, is below the minimum."""
-    for side in ("width", "height"):
+    for side, word in SIDES.items():
         value = established(picture, side)
         if (limit := undercut(case, "image_side_min", value)) is not None:
-            values = {"side": side, "shape": _shape(picture), "room": plain(limit)}
+            values = {"side": say(word), "shape": _shape(picture), "room": plain(limit)}
             yield Breach(value, scalar(limit), case.limit("image_side_min"), values=values)
 
 
@@ -75,10 +88,10 @@ def image_side_too_small(case: Case, picture: ImageFacts) -> Breaches:
 )
 def image_side_too_large(case: Case, picture: ImageFacts) -> Breaches:
     """Width or height, each for itself, is above the maximum."""
-    for side in ("width", "height"):
+    for side, word in SIDES.items():
         value = established(picture, side)
         if (limit := exceeded(case, "image_side_max", value)) is not None:
-            values = {"side": side, "shape": _shape(picture)}
+            values = {"side": say(word), "shape": _shape(picture)}
             yield Breach(value, scalar(limit), case.limit("image_side_max"), values=values)
 
 
@@ -127,7 +140,7 @@ def _crop(picture: ImageFacts, ratio: Fraction, limit: Fraction) -> str:
 
 def _bound(case: Case, name: str) -> str:
     limit = case.limit(name)
-    return plain(limit.number) if limit else "any"
+    return plain(limit.number) if limit else say("any")
 
 
 @rule(
@@ -143,7 +156,7 @@ def _bound(case: Case, name: str) -> str:
 def image_animated(_case: Case, picture: ImageFacts) -> Breaches:
     """More than one frame."""
     if stated(picture, "animated"):
-        count = str(picture.frames) if picture.frames is not None else "several"
+        count = str(picture.frames) if picture.frames is not None else say("several")
         yield Breach(picture.frames, 1, values={"count": count})
 
 

@@ -11,14 +11,15 @@ import operator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from preflight.rules.model import Unestablished, established
+from preflight.language import later, say, speaking, told
+from preflight.rules.model import Breach, Unestablished, established
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from preflight.facts import ImageFacts, VideoFacts
     from preflight.findings import Scalar
-    from preflight.profiles import Limit
+    from preflight.profiles import Basis, Limit
     from preflight.rules.model import Case
 
 #: Where rules without a limit of their own take their claims from.
@@ -27,6 +28,16 @@ VENDOR = "https://kling.ai/document-api/api/video/3-0-omni/motion-control"
 LIBAV = "measured with libav, which most servers probe with"
 NO_EVIDENCE = "no text of the provider or of the vendor speaks of this; no refusal is known, so it is only a warning"
 LOGS = "public production logs and user reports of motion-control jobs"
+#: How a profile knows what it states.
+BASES: dict[Basis, str] = {
+    "documented": later("documented"),
+    "upstream": later("upstream"),
+    "observed": later("observed"),
+    "inferred": later("inferred"),
+    "own": later("own"),
+}
+#: Both sides of a picture, and what a message calls them.
+SIDES = {"width": later("width"), "height": later("height")}
 
 _TEXT_PLACES = 9
 #: A cut is advised this many seconds below its aim: a cut often comes out a frame or two longer than asked.
@@ -39,24 +50,31 @@ def numbers(case: Case, limit: Limit) -> tuple[Fraction, ...]:
     Raises:
         Unestablished: the key is known and the table has no number for it; another key's number would be a lie.
     """
-    key = getattr(case.request, limit.by) if limit.by else None
+    if limit.by is None:
+        return limit.numbers(None)
+    key = getattr(case.request, limit.by)
     if key is not None and isinstance(limit.value, dict) and key not in limit.value:
-        raise Unestablished(f"the profile states no limit for {limit.by} {key}")
+        raise Unestablished(say("the profile states no limit for {name} {value}", name=limit.by, value=key))
     return limit.numbers(key)
 
 
-def exceeded(case: Case, name: str, value: int | Fraction, slack: Fraction = Fraction(0)) -> Fraction | None:
+def exceeded(case: Case, name: str, value: int | Fraction, slack: Fraction | None = None) -> Fraction | None:
     """The upper limit that `value` breaks by more than `slack`, or None.
 
     Raises:
         Unestablished: it depends on a request field that is missing or invalid, or for which no number is stated.
     """
-    return _broken(case, name, lambda number: value - number > slack, max)
+    return _broken(case, name, lambda number: _is_above(value, number + slack if slack else number), max)
 
 
-def undercut(case: Case, name: str, value: int | Fraction, slack: Fraction = Fraction(0)) -> Fraction | None:
+def undercut(case: Case, name: str, value: int | Fraction, slack: Fraction | None = None) -> Fraction | None:
     """The lower limit that `value` breaks by more than `slack`, or None; raises as `exceeded` does."""
-    return _broken(case, name, lambda number: number - value > slack, min)
+    return _broken(case, name, lambda number: _is_above(number, value + slack if slack else value), min)
+
+
+def _is_above(one: int | Fraction, other: int | Fraction) -> bool:
+    """`one > other`, as exact as that, without the detour that fractions take."""
+    return one.numerator * other.denominator > other.numerator * one.denominator
 
 
 def _broken(
@@ -66,11 +84,11 @@ def _broken(
     if limit is None:
         return None
     candidates = numbers(case, limit)
-    broken = [breaks(number) for number in candidates]
-    if all(broken):
+    broken = sum(map(breaks, candidates))
+    if broken == len(candidates):
         return mildest(candidates)
-    if any(broken):
-        raise Unestablished(f"{limit.by} is missing or invalid, and the limit depends on it")
+    if broken:
+        raise Unestablished(say("{name} is missing or invalid, and the limit depends on it", name=limit.by))
     return None
 
 
@@ -82,7 +100,7 @@ def stated(facts: VideoFacts | ImageFacts, name: str) -> Any:
     """
     for item in facts.unknown:
         if item.fact == name:
-            raise Unestablished(item.reason)
+            raise Unestablished(told(item.reason))
     return operator.attrgetter(name)(facts)
 
 
@@ -90,7 +108,7 @@ def aspect(facts: VideoFacts | ImageFacts) -> Fraction:
     """Width divided by height, as displayed; raises `Unestablished` where one is not known."""
     width, height = established(facts, "width"), established(facts, "height")
     if not width or not height:
-        raise Unestablished("a side of it has no length")
+        raise Unestablished(say("a side of it has no length"))
     return Fraction(width, height)
 
 
@@ -110,7 +128,7 @@ def seconds(value: Fraction, *, beside: Fraction | None = None) -> str:
 
 def size(count: int) -> str:
     """`104,857,600 bytes`."""
-    return f"{count:,} bytes"
+    return say("{count:,} bytes", count=count)
 
 
 def plain(number: Fraction) -> str:
@@ -126,4 +144,11 @@ def scalar(number: Fraction | int) -> Scalar:
 
 def listed(names: tuple[str, ...]) -> str:
     """`mp4, mov or m4v`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    return names[0] if len(names) == 1 else say(", ").join(names[:-1]) + say(" or ") + names[-1]
+
+
+def listing(observed: str, by: Limit, **values: str) -> Breach:
+    """The breach of a limit that lists names: as data they stand in English, a message says them in its language."""
+    with speaking("en"):
+        data = listed(by.names)
+    return Breach(observed, data, by, values=values | {"limit": listed(by.names)})

@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from preflight.facts import ImageFacts, NotMedia, Refusal, VideoFacts
 from preflight.findings import Severity
+from preflight.language import say, told
 from preflight.rules.limits import LIBAV, NO_EVIDENCE, PAGE, VENDOR, scalar, seconds
-from preflight.rules.model import Breach, Breaches, Case, Rule, Unestablished, established, rule
+from preflight.rules.model import SUBJECTS, Breach, Breaches, Case, Rule, Unestablished, established, rule
 
 if TYPE_CHECKING:
     from preflight.facts import Delivery, Kind, Medium
@@ -23,11 +24,6 @@ REENCODE = "`ffmpeg -i {file} -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +
 RESAVE = (
     '`python -c "import sys; from PIL import Image; '
     "Image.open(sys.argv[1]).convert('RGB').save(sys.argv[2])\" {file} out.png`"
-)
-
-_ANIMATION = (
-    "An animation becomes a video with `ffmpeg -i {file} -vf 'scale=trunc(iw/2)*2:trunc(ih/2)*2' -pix_fmt yuv420p "
-    "-movflags +faststart out.mp4`. "
 )
 
 #: A file extension and the formats that may honestly bear it; the ISO family is one demuxer to every reader.
@@ -46,14 +42,18 @@ _BEARERS: dict[str, frozenset[str]] = {
 def absence(medium: Medium | None, kind: Kind) -> str | None:
     """Why a slot holds nothing that rules about `kind` can look at, in a few words; None when it holds one."""
     if medium is None:
-        return f"the request names no {kind}"
+        return say("the request names no {kind}", kind=say(SUBJECTS[kind]))
+    if medium.outcome is None and (failure := medium.delivery.failure):
+        return say("the {kind} was not delivered ({cause})", kind=say(SUBJECTS[kind]), cause=failure.cause.value)
     if medium.outcome is None:
-        failure = medium.delivery.failure
-        return f"the {kind} was not delivered" + (f" ({failure.cause.value})" if failure else "")
+        return say("the {kind} was not delivered", kind=say(SUBJECTS[kind]))
     if isinstance(medium.outcome, NotMedia):
-        return f"the {kind} could not be opened ({medium.outcome.refusal.value})"
-    if not isinstance(medium.outcome, VideoFacts if kind == "video" else ImageFacts):
-        return "the file is an image, not a video" if kind == "video" else "the file is a video, not an image"
+        refusal = medium.outcome.refusal.value
+        return say("the {kind} could not be opened ({refusal})", kind=say(SUBJECTS[kind]), refusal=refusal)
+    if kind == "video" and not isinstance(medium.outcome, VideoFacts):
+        return say("the file is an image, not a video")
+    if kind == "image" and not isinstance(medium.outcome, ImageFacts):
+        return say("the file is a video, not an image")
     return None
 
 
@@ -66,7 +66,7 @@ def _opened(medium: Medium) -> VideoFacts | ImageFacts | NotMedia:
 def _refused(medium: Medium, *refusals: Refusal, **values: str) -> Breaches:
     outcome = _opened(medium)
     if isinstance(outcome, NotMedia) and outcome.refusal in refusals:
-        values["detail"] = outcome.detail
+        values["detail"] = told(outcome.detail)
         yield Breach(observed=outcome.media_type or outcome.refusal.value, values=values)
 
 
@@ -87,8 +87,12 @@ def _refused(medium: Medium, *refusals: Refusal, **values: str) -> Breaches:
 def video_is_image(case: Case, medium: Medium) -> Breaches:
     """A picture came where a video belongs."""
     if isinstance(outcome := _opened(medium), ImageFacts):
-        animation = _ANIMATION if outcome.animated else ""
-        yield Breach(observed=outcome.format, values={"swap": _swap(case), "animation": animation})
+        animation = say(
+            "An animation becomes a video with `ffmpeg -i {file} -vf 'scale=trunc(iw/2)*2:trunc(ih/2)*2' "
+            "-pix_fmt yuv420p -movflags +faststart out.mp4`. "
+        )
+        values = {"swap": _swap(case), "animation": animation if outcome.animated else ""}
+        yield Breach(observed=outcome.format, values=values)
 
 
 @rule(
@@ -111,7 +115,7 @@ def image_is_video(case: Case, medium: Medium) -> Breaches:
 def _swap(case: Case) -> str:
     image, video = case.image, case.video
     if image and video and isinstance(image.outcome, VideoFacts) and isinstance(video.outcome, ImageFacts):
-        return "The two are swapped: exchange image_url and video_url. "
+        return say("The two are swapped: exchange image_url and video_url. ")
     return ""
 
 
@@ -199,12 +203,13 @@ def video_truncated(_case: Case, medium: Medium) -> Breaches:
     """The index is in the missing part, or the index names bytes beyond the end."""
     yield from _refused(medium, Refusal.TRUNCATED, rest="")
     if isinstance(clip := medium.outcome, VideoFacts) and established(clip, "truncated"):
-        rest = f"; if only this copy exists, keep what is there: {REENCODE}"
+        rest = say("; if only this copy exists, keep what is there: {command}", command=REENCODE)
         whole, present = clip.durations.video or clip.durations.container, clip.durations.present
         if present is None or whole is None:
-            yield Breach(values={"detail": "its structure reaches beyond its last byte", "rest": rest})
+            yield Breach(values={"detail": say("its structure reaches beyond its last byte"), "rest": rest})
         else:
-            story = f"only {seconds(present, beside=whole)} of {seconds(whole)} s are in it"
+            lengths = {"present": seconds(present, beside=whole), "whole": seconds(whole)}
+            story = say("only {present} of {whole} s are in it", **lengths)
             yield Breach(scalar(present), scalar(whole), values={"detail": story, "rest": rest})
 
 
@@ -223,7 +228,7 @@ def image_truncated(_case: Case, medium: Medium) -> Breaches:
     """The size or the end of the picture is in the missing part."""
     yield from _refused(medium, Refusal.TRUNCATED)
     if isinstance(medium.outcome, ImageFacts) and established(medium.outcome, "truncated"):
-        yield Breach(values={"detail": "its data ends before the picture does"})
+        yield Breach(values={"detail": say("its data ends before the picture does")})
 
 
 @rule(
@@ -239,7 +244,8 @@ def image_truncated(_case: Case, medium: Medium) -> Breaches:
 )
 def video_corrupt(_case: Case, medium: Medium) -> Breaches:
     """Broken structure, or bytes that are nothing known."""
-    yield from _refused(medium, Refusal.CORRUPT, mend=f"; if only this copy exists, try to mend it: {REENCODE}")
+    mend = say("; if only this copy exists, try to mend it: {command}", command=REENCODE)
+    yield from _refused(medium, Refusal.CORRUPT, mend=mend)
     yield from _refused(medium, Refusal.GARBAGE, mend="")
 
 

@@ -8,11 +8,10 @@ declaration's business, so a check cannot misreport its own identity. It never f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import wraps
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from preflight.rules.naming import input_name, output_name
+from preflight.language import later, say, told
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +22,13 @@ if TYPE_CHECKING:
     from preflight.request import ReadRequest
 
 Scope = Literal["request", "reference", "video", "image", "pair"]
+#: What a text calls what a finding is about.
+SUBJECTS: dict[Subject, str] = {
+    "request": later("request"),
+    "image": later("image"),
+    "video": later("video"),
+    "pair": later("pair"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +116,9 @@ def rule(  # noqa: PLR0913  (a declaration has as many parts as a rule page has 
     about: tuple[Subject, ...] = subjects or default.get(scope) or (scope,)  # type: ignore[assignment]
 
     def declare(check: Check) -> Rule:
-        return Rule(id, scope, about, severity, title, message, why, fix, source, limits, _naming_files(scope, check))
+        return Rule(id, scope, about, severity, title, message, why, fix, source, limits, check)
 
     return declare
-
-
-def _naming_files(scope: Scope, check: Check) -> Check:
-    """Let a check's commands name the file: `{file}` and `{out}` in the texts of the rule and of the breach."""
-    if scope == "request":
-        return check
-
-    @wraps(check)
-    def named(case: Case, *matter: Any) -> Breaches:
-        for breach in check(case, *matter):
-            medium = matter[0] if scope == "reference" else case.image if scope == "image" else case.video
-            names = {"file": input_name(medium), "out": output_name(medium)}
-            words = {word: text.replace("{file}", names["file"]) for word, text in breach.values.items()}
-            yield replace(breach, values=names | words)
-
-    return named
 
 
 def established(facts: VideoFacts | ImageFacts, name: str) -> Any:
@@ -142,5 +132,5 @@ def established(facts: VideoFacts | ImageFacts, name: str) -> Any:
         value = getattr(value, part)
     if value is not None:
         return value
-    reasons = (item.reason for item in facts.unknown if item.fact == name)
-    raise Unestablished(next(reasons, f"{name} is not established"))
+    reasons = (told(item.reason) for item in facts.unknown if item.fact == name)
+    raise Unestablished(next(reasons, None) or say("{name} is not established", name=name))

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from preflight.findings import Severity
+from preflight.language import say
 from preflight.rules.limits import VENDOR, aspect, exceeded, plain, scalar
 from preflight.rules.model import Breach, Breaches, Case, Rule, rule
 
@@ -48,8 +49,8 @@ def pair_aspect_mismatch(case: Case, picture: ImageFacts, clip: VideoFacts) -> B
 
 
 def _shape(medium: ImageFacts | VideoFacts, ratio: Fraction) -> str:
-    word = "square" if ratio == 1 else "landscape" if ratio > 1 else "portrait"
-    return f"{word} ({medium.width} x {medium.height})"
+    word = say("square") if ratio == 1 else say("landscape") if ratio > 1 else say("portrait")
+    return say("{shape} ({width} x {height})", shape=word, width=medium.width, height=medium.height)
 
 
 RULES: tuple[Rule, ...] = (pair_aspect_mismatch,)

@@ -13,6 +13,7 @@ from preflight.deliver.share import share_page
 from preflight.deliver.url import cut, host_of
 from preflight.facts import ImageFacts, NotMedia, Refusal, VideoFacts
 from preflight.findings import Severity
+from preflight.language import say, told
 from preflight.printable import clean
 from preflight.rules import delivery, expiry, url
 from preflight.rules.delivery import PUBLIC_LINK, RFC_9110
@@ -40,7 +41,7 @@ def redirected(_: Case, medium: Medium) -> Breaches:
     """One redirect or more, wherever they ended."""
     hops = len(medium.delivery.hops)
     if hops:
-        count = f"{hops} redirect{'s' if hops > 1 else ''}"
+        count = say("{count} redirects", count=hops) if hops > 1 else say("1 redirect")
         hosts = list(dict.fromkeys(host_of(url) or "?" for url in _way(medium)))
         yield Breach(hops, 0, values={"count": count, "hosts": " → ".join(hosts)})
 
@@ -59,7 +60,7 @@ def redirect_downgrade(_: Case, medium: Medium) -> Breaches:
     """Any hop from https to http."""
     for before, after in pairwise(_way(medium)):
         if cut(before).scheme == "https" and cut(after).scheme == "http":
-            yield Breach("http", "https", values={"host": host_of(after) or "another server"})
+            yield Breach("http", "https", values={"host": host_of(after) or say("another server")})
             return
 
 
@@ -83,7 +84,7 @@ def _way(medium: Medium) -> list[str]:
 def no_ranges(_: Case, medium: Medium) -> Breaches:
     """An answer that was the whole file although a range was asked for."""
     if medium.delivery.ranges is False:
-        purpose = " to know the facts" if url.delivered(medium) else ""
+        purpose = say(" to know the facts") if url.delivered(medium) else ""
         received = size(medium.delivery.transfer.bytes_received)
         yield Breach(observed=False, values={"received": received, "purpose": purpose})
 
@@ -142,8 +143,9 @@ def media_type(_: Case, medium: Medium) -> Breaches:
     declared = (medium.delivery.media_type_declared or "").partition(";")[0].strip().lower()
     names = next((same for same in _SAME if outcome.media_type in same), frozenset({outcome.media_type}))
     if declared not in names:
-        said = clean(declared, 60) or "nothing"
-        yield Breach(said, outcome.media_type, values={"declared": said, "sniffed": outcome.media_type})
+        said = clean(declared, 60)
+        values = {"declared": said or say("nothing"), "sniffed": outcome.media_type}
+        yield Breach(said or "nothing", outcome.media_type, values=values)
 
 
 # ---------------------------------------------------------------------------------------- something else came
@@ -171,7 +173,8 @@ def _answer(
         if outcome is None:
             raise Unestablished(absence(medium, medium.kind) or "")
         if isinstance(outcome, NotMedia) and outcome.refusal is refusal:
-            yield Breach(outcome.media_type or refusal.value, values={"detail": outcome.detail, "hint": _hint(medium)})
+            values = {"detail": told(outcome.detail), "hint": _hint(medium)}
+            yield Breach(outcome.media_type or refusal.value, values=values)
 
     return check
 
@@ -179,16 +182,16 @@ def _answer(
 def _hint(medium: Medium) -> str:
     """What the way tells about a page: a known service, or another host that the redirects ended at."""
     if medium.delivery.local:
-        return "Save the picture or clip itself, not the page that shows it."
+        return say("Save the picture or clip itself, not the page that shows it.")
     given, final = medium.delivery.reference, medium.delivery.final_url
     page = share_page(given) or share_page(final or "")
     if page and page.kind in ("page", "tunnel"):
         texts = url.page_texts(page)
-        return f"It is a link of {texts['service']}. {texts['advice']}"
+        return say("It is a link of {service}. {advice}", **texts)
     start, end = host_of(given), host_of(final or "")
     if start and end and start != end:
-        return f"The redirects end at {end}: probably a log-in or consent page. Use the file's own link."
-    return "Use the link of the file itself, not of the page that shows it."
+        return say("The redirects end at {host}: probably a log-in or consent page. Use the file's own link.", host=end)
+    return say("Use the link of the file itself, not of the page that shows it.")
 
 
 empty = _answer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from preflight.findings import Severity
+from preflight.language import say, told
 from preflight.rules.limits import PAGE, VENDOR
 from preflight.rules.model import Breach, Breaches, Case, Unestablished, rule
 
@@ -25,9 +26,10 @@ def _breaches(case: Case, kind: Kind) -> Breaches:
                 pointer=problem.pointer,
                 values={
                     "field": _field(problem),
+                    "observed": told(problem.observed),
                     "expected": problem.expected,
-                    "or_none": ", or leave it out" if problem.optional else "",
-                    "suggestion": f"; most likely {problem.nearest} is meant" if problem.nearest else "",
+                    "or_none": say(", or leave it out") if problem.optional else "",
+                    "suggestion": say("; most likely {name} is meant", name=problem.nearest) if problem.nearest else "",
                 },
             )
 
@@ -35,7 +37,7 @@ def _breaches(case: Case, kind: Kind) -> Breaches:
 def _field(problem: Problem) -> str:
     """`/watermark_info/enabled` -> `watermark_info.enabled`, as people say it."""
     names = problem.pointer.split("/")[1:]
-    return ".".join(name.replace("~1", "/").replace("~0", "~") for name in names) or "The request"
+    return ".".join(name.replace("~1", "/").replace("~0", "~") for name in names) or say("The request")
 
 
 @rule(
@@ -52,7 +54,7 @@ def _field(problem: Problem) -> str:
 def no_row(case: Case) -> Breaches:
     """An audit's input has a row that cannot be read as a job."""
     if case.request.no_row is not None:
-        yield Breach(observed=case.request.no_row, pointer="")
+        yield Breach(observed=case.request.no_row, pointer="", values={"observed": told(case.request.no_row)})
 
 
 @rule(
@@ -219,7 +221,7 @@ def prompt_too_long(case: Case) -> Breaches:
     if limit is None:
         return
     if case.request.prompt is None:
-        raise Unestablished("the prompt is not a string")
+        raise Unestablished(say("the prompt is not a string"))
     if len(case.request.prompt) > limit.number:
         yield Breach(observed=len(case.request.prompt), limit=int(limit.number), by=limit, pointer="/prompt")
 

@@ -23,6 +23,7 @@ from preflight.deliver.url import (
 )
 from preflight.facts import Cause, ImageFacts, VideoFacts
 from preflight.findings import Severity
+from preflight.language import say, told
 from preflight.rules.limits import PAGE
 from preflight.rules.model import Breach, Breaches, Case, Rule, rule
 
@@ -63,12 +64,12 @@ def url_form(_: Case, medium: Medium) -> Breaches:
     fault, failure = _fault(medium), medium.delivery.failure
     if fault and fault.kind in ("characters", "length", "host", "scheme-missing", "port-number"):
         meant = repaired(medium.delivery.reference)
-        repair = f"Write {redact(meant)}. " if meant else ""
+        repair = say("Write {url}. ", url=redact(meant)) if meant else ""
         if fault.kind == "port-number":
-            repair = "Correct the port, or leave it out. "
-        yield Breach(redact(medium.delivery.reference), values={"detail": fault.detail, "repair": repair})
+            repair = say("Correct the port, or leave it out. ")
+        yield Breach(redact(medium.delivery.reference), values={"detail": told(fault.detail), "repair": repair})
     elif not fault and failure and failure.cause is Cause.INVALID_URL:
-        values = {"detail": f"is refused: {failure.detail}", "repair": ""}
+        values = {"detail": say("is refused: {detail}", detail=told(failure.detail)), "repair": ""}
         yield Breach(redact(medium.delivery.reference), values=values)
 
 
@@ -87,8 +88,8 @@ def url_scheme(_: Case, medium: Medium) -> Breaches:
     fault = _fault(medium)
     if fault and fault.kind == "scheme":
         page = share_page(medium.delivery.reference)
-        advice = page.advice if page else "Upload the file where it has an https URL, and give that."
-        values = {"detail": fault.detail, "advice": advice}
+        advice = told(page.advice) if page else say("Upload the file where it has an https URL, and give that.")
+        values = {"detail": told(fault.detail), "advice": advice}
         yield Breach(cut(medium.delivery.reference).scheme[:40], "http, https", values=values)
 
 
@@ -107,7 +108,7 @@ def url_userinfo(_: Case, medium: Medium) -> Breaches:
     """An @ before the path."""
     fault = _fault(medium)
     if fault and fault.kind == "userinfo":
-        yield Breach(redact(medium.delivery.reference), values={"detail": fault.detail})
+        yield Breach(redact(medium.delivery.reference), values={"detail": told(fault.detail)})
 
 
 @rule(
@@ -124,7 +125,7 @@ def url_port(_: Case, medium: Medium) -> Breaches:
     """A port of another protocol."""
     fault = _fault(medium)
     if fault and fault.kind == "port":
-        yield Breach(redact(medium.delivery.reference), values={"detail": fault.detail})
+        yield Breach(redact(medium.delivery.reference), values={"detail": told(fault.detail)})
 
 
 # ------------------------------------------------------------------------------------------- reachability
@@ -152,12 +153,13 @@ def url_not_public(_: Case, medium: Medium) -> Breaches:
     """The guard refused an address on the way, the URL names one, or a name that is none of the public name system."""
     failure = medium.delivery.failure
     if failure and failure.cause is Cause.NOT_PUBLIC:
-        yield Breach(host_of(medium.delivery.reference), values={"detail": failure.detail})
+        yield Breach(host_of(medium.delivery.reference), values={"detail": told(failure.detail)})
     elif failure and failure.cause is Cause.NO_SUCH_HOST and names_local_host(medium):
-        yield Breach(host_of(medium.delivery.reference), values={"detail": "its name is for local networks only"})
+        detail = say("its name is for local networks only")
+        yield Breach(host_of(medium.delivery.reference), values={"detail": detail})
     elif not medium.delivery.local and not medium.delivery.private and _names_private_address(medium):
         host = host_of(medium.delivery.reference) or ""
-        yield Breach(host, values={"detail": f"{host}, {address_fault(host)}"})
+        yield Breach(host, values={"detail": told(f"{host}, {address_fault(host)}")})
 
 
 def _names_private_address(medium: Medium) -> bool:
@@ -267,11 +269,11 @@ def page_texts(page: SharePage) -> dict[str, str]:
     """The words of a known page; its direct link, or the rule of such links where this one holds what is not shown."""
     direct = ""
     if page.direct and redact(page.direct) == page.direct:
-        direct = f" Its direct form is `{page.direct}`."
+        direct = say(" Its direct form is `{url}`.", url=page.direct)
     elif page.direct and page.rule:  # with its secret removed it would lead nowhere
-        holes = " and ".join(dict.fromkeys(re.findall(r"<\w+>", page.rule)))
-        direct = f" The direct form is `{page.rule}`, with {holes} from your link."
-    return {"service": page.service, "returns": page.returns, "advice": page.advice + direct}
+        holes = say(" and ").join(dict.fromkeys(re.findall(r"<\w+>", page.rule)))
+        direct = say(" The direct form is `{rule}`, with {holes} from your link.", rule=page.rule, holes=holes)
+    return {"service": told(page.service), "returns": told(page.returns), "advice": told(page.advice) + direct}
 
 
 @rule(

@@ -6,14 +6,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from preflight.findings import Severity
+from preflight.language import later, say
 from preflight.rules.limits import (
     LIBAV,
     LOGS,
     NO_EVIDENCE,
     PAGE,
+    SIDES,
     VENDOR,
     exceeded,
-    listed,
+    listing,
     plain,
     scalar,
     seconds,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 #: Codecs that every reader of mp4 knows: their pictures need no second encoding.
 _FIT_FOR_MP4 = frozenset({"h264", "hevc"})
 _REWRAP = "`ffmpeg -i {file} -c:v copy -c:a aac -movflags +faststart out.mp4`"
-_HDR = {"smpte2084": "PQ (HDR10, Dolby Vision)", "arib-std-b67": "HLG"}
+_HDR = {"smpte2084": later("PQ (HDR10, Dolby Vision)"), "arib-std-b67": "HLG"}
 _TONE_MAP = (
     "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,"
     "zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
@@ -54,10 +56,10 @@ def video_container(case: Case, clip: VideoFacts) -> Breaches:
     """The container, told by the bytes, is not on the profile's list."""
     limit = case.limit("video_containers")
     if limit and clip.container not in limit.names:
-        cure = f"Write it anew as mp4 with H.264: {REENCODE}"
+        cure = say("Write it anew as mp4 with H.264: {command}", command=REENCODE)
         if clip.codec in _FIT_FOR_MP4:
-            cure = f"Its picture fits into an mp4 as it is: {_REWRAP}"
-        yield Breach(clip.container, listed(limit.names), limit, values={"cure": cure})
+            cure = say("Its picture fits into an mp4 as it is: {command}", command=_REWRAP)
+        yield listing(clip.container, limit, cure=cure)
 
 
 @rule(
@@ -124,7 +126,7 @@ def video_codec_unusual(case: Case, clip: VideoFacts) -> Breaches:
     """The codec is not on the profile's list."""
     limit, codec = case.limit("video_codecs"), stated(clip, "codec")
     if limit and codec is not None and codec not in limit.names:
-        yield Breach(codec, listed(limit.names), limit)
+        yield listing(codec, limit)
 
 
 @rule(
@@ -160,10 +162,10 @@ def video_no_audio(case: Case, clip: VideoFacts) -> Breaches:
 )
 def video_side_too_small(case: Case, clip: VideoFacts) -> Breaches:
     """Displayed width or height, each for itself, is below the minimum."""
-    for side in ("width", "height"):
+    for side, word in SIDES.items():
         value = established(clip, side)
         if (limit := undercut(case, "video_side_min", value)) is not None:
-            values = {"side": side, "shape": _shape(clip), "even": plain(limit + limit % 2)}
+            values = {"side": say(word), "shape": _shape(clip), "even": plain(limit + limit % 2)}
             yield Breach(value, scalar(limit), case.limit("video_side_min"), values=values)
 
 
@@ -181,10 +183,10 @@ def video_side_too_small(case: Case, clip: VideoFacts) -> Breaches:
 )
 def video_side_too_large(case: Case, clip: VideoFacts) -> Breaches:
     """Displayed width or height, each for itself, is above the maximum."""
-    for side in ("width", "height"):
+    for side, word in SIDES.items():
         value = established(clip, side)
         if (limit := exceeded(case, "video_side_max", value)) is not None:
-            values = {"side": side, "shape": _shape(clip)}
+            values = {"side": say(word), "shape": _shape(clip)}
             yield Breach(value, scalar(limit), case.limit("video_side_max"), values=values)
 
 
@@ -229,7 +231,7 @@ def video_variable_frame_rate(_case: Case, clip: VideoFacts) -> Breaches:
     """Frames at uneven distances."""
     if stated(clip, "variable_frame_rate"):
         rate = clip.frame_rate
-        text = f" ({seconds(rate)} a second on average)" if rate is not None else ""
+        text = say(" ({rate} a second on average)", rate=seconds(rate)) if rate is not None else ""
         yield Breach(scalar(rate) if rate is not None else True, values={"rate": text})
 
 
@@ -248,7 +250,7 @@ def video_hdr(_case: Case, clip: VideoFacts) -> Breaches:
     """A transfer curve of HDR."""
     transfer = clip.color_transfer  # a file that names none is ordinary video
     if transfer in _HDR:
-        yield Breach(transfer, values={"curve": _HDR[transfer]})
+        yield Breach(transfer, values={"curve": say(_HDR[transfer])})
 
 
 @rule(
