@@ -186,7 +186,6 @@ def test_json_validates_and_is_deterministic() -> None:
         (["check", *GOOD, "--profile", "no.toml"], "no.toml: No such file"),
         (["check", *GOOD, "--ignore", "video-too-lnog"], "did you mean 'video-too-long'?"),
         (["check", *GOOD, "-q", "-v"], "contradict"),
-        (["check", "a.json", "b.json"], "b.json"),
         (["probe"], "URL|FILE"),
         (["explain"], "RULE"),
         (["explain", "video-too-lnog"], "did you mean video-too-long"),

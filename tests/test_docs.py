@@ -15,8 +15,10 @@ import click
 import pytest
 
 from preflight.cli import group as cli
+from preflight.config import load_config
 from preflight.findings import ExitCode
 from preflight.profiles import load_profile
+from preflight.profiles.overlay import overlaid
 from preflight.rules import RULES
 from tests import docs_gen
 
@@ -45,6 +47,11 @@ def _blocks(*languages: str) -> Iterator[Block]:
         for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             if not languages or match[1] in languages:
                 yield Block(page, match[1], match[2], text[: match.start()].count("\n") + 1)
+
+
+#: What stands in TOML is a profile, which has a schema, or settings; those hold for the page's commands below them.
+PROFILES = [block for block in _blocks("toml") if "schema" in tomllib.loads(block.text)]
+SETTINGS = [block for block in _blocks("toml") if block not in PROFILES]
 
 
 def _name(value: object) -> str:
@@ -80,9 +87,10 @@ def test_every_command_and_option_has_help() -> None:
         assert [option.name for option in options if not option.help] == [], context.command_path
 
 
-def test_readme_knows_every_exit_code() -> None:
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_readme_knows_every_exit_code(page: str) -> None:
     """The README's table has one row for each exit code."""
-    rows = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \|", (ROOT / page).read_text("utf-8"), re.MULTILINE)
     assert [int(row) for row in rows] == [int(code) for code in ExitCode]
 
 
@@ -146,14 +154,20 @@ def test_paths_in_prose_exist(page: Path) -> None:
 def desk(tmp_path: Path) -> Path:
     """A folder in which the examples run: the sample media, and the files that the pages tell the reader to save."""
     shutil.copytree(ROOT / "sample_media", tmp_path / "sample_media")
-    for block in _blocks("toml"):
+    for block in PROFILES:
         (tmp_path / f"{tomllib.loads(block.text)['name']}.toml").write_text(block.text, "utf-8")
     return tmp_path
 
 
+def _settle(block: Block, desk: Path) -> None:
+    """Save settings as their reader would: what `[tool.…]` holds belongs to pyproject.toml."""
+    name = "pyproject.toml" if "tool" in tomllib.loads(block.text) else "preflight.toml"
+    (desk / name).write_text(block.text, "utf-8")
+
+
 def _run(command: list[str], desk: Path) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+    environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PREFLIGHT_LANG": "en"}
     return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -165,6 +179,8 @@ def test_fences_are_of_known_kinds() -> None:
 @pytest.mark.parametrize("block", list(_blocks("console")), ids=_name)
 def test_console_blocks_do_what_they_show(block: Block, desk: Path) -> None:
     """Each command runs, exits as the page says, and prints what the page shows; … stands for anything."""
+    for settings in [other for other in SETTINGS if other.page == block.page and other.line < block.line][-1:]:
+        _settle(settings, desk)
     for session in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         command, _, shown = session.partition("\n")
         code = int(match[1]) if (match := re.search(r"# exits (\d+)$", command)) else 0
@@ -182,7 +198,7 @@ def test_python_blocks_run(page: Path, desk: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("block", list(_blocks("toml")), ids=_name)
+@pytest.mark.parametrize("block", PROFILES, ids=_name)
 def test_profile_examples_load(block: Block, tmp_path: Path) -> None:
     """The profile that a page shows is one that works."""
     path = tmp_path / "example.toml"
@@ -190,9 +206,19 @@ def test_profile_examples_load(block: Block, tmp_path: Path) -> None:
     assert load_profile(path).limits
 
 
+@pytest.mark.parametrize("block", SETTINGS, ids=_name)
+def test_settings_examples_hold(block: Block, tmp_path: Path) -> None:
+    """The settings that a page shows are found, and what they lay over a profile makes one."""
+    _settle(block, tmp_path)
+    found = load_config(tmp_path, {})
+    assert found.settings
+    assert overlaid(load_profile(), found.overlay, tmp_path / "settings.toml").limits
+
+
 def test_ci_runs_the_set_up_lines() -> None:
-    """The README's set-up lines, and no others, are what .ci/run reads from it and executes."""
-    lines = [line for block in _blocks("sh") for line in block.text.splitlines()]
+    """The README's set-up lines are what .ci/run reads from it and executes; no page has others."""
+    lines = [line for block in _blocks("sh") if block.page == ROOT / "README.md" for line in block.text.splitlines()]
+    assert {line for block in _blocks("sh") for line in block.text.splitlines()} == set(lines)
     endings = re.findall(r"\$\(setup_line '([^']+)'\)", (ROOT / ".ci/run").read_text("utf-8"))
     assert len(lines) == len(endings) == 2
     assert all(sum(line.endswith(ending) for line in lines) == 1 for ending in endings)

@@ -12,11 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from preflight.estimate import Estimate, estimate
-from preflight.facts import Cause, Durations, Failure, NotMedia, Refusal
+from preflight.facts import AudioFacts, Cause, Durations, Failure, NotMedia, Refusal
 from preflight.profiles import Billing, Profile, Rounding
 from tests.cases import OFFICIAL, XCOMPUTE, case, clip, exactly, lasting, medium, picture
 
 ROUNDINGS: tuple[Rounding, ...] = ("none", "nearest", "ceil", "floor")
+AUDIO = AudioFacts("aac", 2, 44_100)
 SECONDS = st.fractions(min_value=0, max_value=120, max_denominator=90_000)
 PRICES = st.decimals(min_value="0.0000001", max_value=10, places=7)
 
@@ -53,6 +54,14 @@ def test_the_interval(durations: Durations, billed: str, at_least: int, at_most:
     assert result.at_least == at_least
     assert result.at_most == at_most
     assert result.rounding == "none"
+
+
+def test_a_picture_of_unknown_length_may_cost_less() -> None:
+    """Where there is sound, the file may be longer than its picture; without sound there is nothing else in it."""
+    known = Durations(container=Fraction(8))
+    with_sound, silent = (estimate(case(clip(durations=known, audio=sound)), None) for sound in (AUDIO, None))
+    assert any("may bill less" in said for said in with_sound.assumptions)
+    assert not any("may bill less" in said for said in silent.assumptions)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from preflight.facts import Cause, Failure, Hop, Medium, NotMedia, Refusal, Unknown
 from preflight.findings import Severity
+from preflight.language import speaking
 from preflight.profiles import built_in, load_profile
 from preflight.render import render
 from preflight.render.catalogue import list_profiles, list_rules, tell_profile, tell_rule
@@ -434,3 +435,24 @@ def test_profile_with_prices_and_severities() -> None:
     told = tell_profile(priced, width=100, color=False)
     assert "kling-v3-motion-control, pro: 0.1 USD per second" in told
     assert "video-rotated: note" in told
+
+
+# ------------------------------------------------------------------------------------ in another language
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_the_report_speaks_chinese(width: int) -> None:
+    """Verdict, headings and labels; the columns keep their place, and no line is wider than the terminal."""
+    with speaking("zh"):
+        text = render(EVERYTHING, "text", width=width, verbosity=1)
+    assert text.startswith(
+        "✗ 不通过  1 个错误、1 个警告、1 个提示：会被拒绝，或任务会失败" if width == 100 else "✗ 不通过"
+    )
+    headings = [line for line in text.splitlines() if line and not line.startswith((" ", "✗"))]
+    assert headings[-8:] == ["错误", "警告", "提示", "未能评估", "图片", "视频", "计费", "传输"]
+    labels = re.findall(r"(?m)^  (?:[\u4e00-\u9fff]+|ETag 值) {2,}", text)
+    assert len(labels) > 25
+    assert {cell_len(label) for label in labels} == {14}
+    if width == 100:
+        ours = re.sub(r"(?m)^    .*$|^  - .*$|no complete.*|a local.*", "", text)
+        assert not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", ours)
