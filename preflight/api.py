@@ -153,7 +153,8 @@ class AsyncPreflight:
         from preflight.pipeline import run_illustrated
 
         self._session.start()
-        return await run_illustrated(payload, self._session.inspector, self._settings)
+        with speaking(self._settings.lang):
+            return await run_illustrated(payload, self._session.inspector, self._settings)
 
     async def probe(self, reference: str | Path) -> MediaReport:
         """The facts of one medium, by URL or local path, unjudged."""

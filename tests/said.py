@@ -1,7 +1,7 @@
 """Everything that preflight says, collected from its own code, for the test that holds the catalogues complete.
 
-Literals given to `say` and `later`, the rules' declarations, the tables of profiles and links, and every sentence that
-deliver, the probes and the reading of profiles have in store (f-strings count as templates).
+Literals given to `say` and `later`, the rules' declarations, the tables of profiles and links, the help of commands,
+and every sentence that deliver, the probes and the reading of tables have in store (f-strings count as templates).
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def helps() -> dict[str, str]:
 
 @cache
 def details() -> dict[str, str]:
-    """Shape -> place of every sentence that a fact, or the reading of a profile, may bring along."""
+    """Shape -> place of every sentence that a fact, or a row that is no job, may bring along."""
     found = {}
     for module in TELLERS:
         if module in SILENT_MODULES:

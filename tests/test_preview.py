@@ -478,3 +478,9 @@ def test_nobody_has_to_have_pictures() -> None:
     assert done.stderr == ""
     assert "<img" not in done.stdout
     assert "img-src" not in done.stdout
+
+
+def test_a_session_s_language_holds_for_pictures_too(server: MediaServer) -> None:
+    """What is found is told as `check` tells it."""
+    report, _ = _illustrated(server, LARGE, lang="zh")
+    assert any("\u4e00" <= character <= "\u9fff" for finding in report.findings for character in finding.message)

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from preflight.deliver.url import GONE, names_private_address, url_fault
 from preflight.findings import Severity, Verdict
-from preflight.language import Language, later, say, spoken, told
+from preflight.language import later, say, tag, told
 from preflight.render import phrases
 from preflight.render.drawing import draw
 from preflight.report.wire import Video
@@ -37,8 +37,6 @@ _SEVERITIES = (
     (Severity.WARNING, "!", later("Warnings")),
     (Severity.NOTE, "i", later("Notes")),
 )
-#: As browsers, screen readers and fonts know the languages.
-_TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 _QUOTED = re.compile(r"`([^`]+)`")
 
 
@@ -71,7 +69,7 @@ def render_html(report: Report, *, strict: bool, previews: Previews | None = Non
     script = _script() if has_command else ""
     return template.render(
         report=report,
-        language=_TAGS[spoken()],
+        language=tag(),
         verdict=say(phrases.VERDICTS[report.verdict]),
         symbol=_SYMBOLS[report.verdict],
         summary=phrases.summary(report, strict=strict) + phrases.ignored(report.ignored),
