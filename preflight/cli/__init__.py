@@ -105,8 +105,8 @@ Examples:
   preflight explain video-too-long
 
 \b
-Exit codes: 0 pass or warn, 1 fail, 2 wrong usage or no room for the output, 3 unknown, 70 a crash of ours,
-130 interrupted.
+Exit codes: 0 pass or warn, 1 fail, 2 wrong usage or no room for the output, 3 unknown, 10 to 17 what became of a
+submission, 70 a crash of ours, 130 interrupted.
 
 \b
 Completion: eval "$(_PREFLIGHT_COMPLETE=bash_source preflight)"   (or zsh_source, fish_source)

@@ -148,9 +148,13 @@ def read_payload(source: str | None, flags: Mapping[str, Any]) -> Mapping[str, o
         piped = sys.stdin is not None and not sys.stdin.isatty()
         raise click.UsageError(
             say("give a request file, - for standard input, or --image, --video and --orientation")
-            + (say("; what is piped in is read by: preflight check -") if piped else "")
+            + (say("; what is piped in is read by: {command} -", command=_command()) if piped else "")
         )
     return {**_FLAG_DEFAULTS, **given}
+
+
+def _command() -> str:
+    return click.get_current_context().command_path
 
 
 def _ask(name: str, flags: Mapping[str, Any]) -> Asked:

@@ -55,13 +55,13 @@ Examples:
   preflight explain url-expires-soon --profile kling-official
 """,
 )
-@click.argument("rule_id", metavar="RULE|TEXT", shell_complete=_ids)
+@click.argument("words", metavar="RULE|TEXT", nargs=-1, required=True, shell_complete=_ids)
 @click.option(
     "--profile", type=options.PROFILE, metavar="NAME|FILE", help="Whose limits to show; see: preflight profiles."
 )
 @options.format_option
 @options.color_option
-def explain(rule_id: str, profile: str | Profile | None, format_: str, no_color: bool) -> None:
+def explain(words: tuple[str, ...], profile: str | Profile | None, format_: str, no_color: bool) -> None:
     """Tell the whole story of one rule: what it says, why, how to fix it, on which limits it rests.
 
     An error text of the provider, or of its upstream, is told by the rule that knows it beforehand.
@@ -70,11 +70,12 @@ def explain(rule_id: str, profile: str | Profile | None, format_: str, no_color:
     from preflight.provider.refusals import refusal_of
     from preflight.rules import rule_by_id
 
-    refusal = None if rule_by_id(rule_id) else refusal_of(rule_id)
-    ids = refusal.rules if refusal else (rule_id,)
+    asked = " ".join(words)  # an error text comes without quotes as often as with them
+    refusal = None if rule_by_id(asked) else refusal_of(asked)
+    ids = refusal.rules if refusal else (asked,)
     rule = rule_by_id(ids[0]) if ids else None
     if rule is None and refusal is None:
-        raise UsageError(_unknown(rule_id))
+        raise UsageError(_unknown(asked))
     limits = _load(profile or DEFAULT)
     if format_ == "json":
         known = {"refusal": asdict(refusal)} if refusal else {}
