@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from preflight.cli import finish, options, output
+from preflight.cli.interrupts import on_interrupt
 from preflight.cli.language import asked_for
 from preflight.findings import ExitCode
 from preflight.language import about, later, say, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from preflight.audit.conduct import Engine, Order
     from preflight.audit.engine import Means
@@ -367,18 +366,13 @@ def _stoppable(again: str) -> Iterator[threading.Event]:
     stop = threading.Event()
     at_once = say("preflight audit: stopped at once; what is done is kept, and this goes on: {again}", again=again)
     finishing = say("preflight audit: finishing what is under way (Ctrl-C again: stop at once)")
-    before = signal.getsignal(signal.SIGINT)
 
-    def heed(_number: int, _frame: FrameType | None) -> None:
+    def heed() -> None:
         if stop.is_set():
             os.write(2, f"\n{at_once}\n".encode())
             os._exit(ExitCode.INTERRUPTED)
         stop.set()
         os.write(2, f"\n{finishing}\n".encode())
 
-    if before is not signal.SIG_IGN:  # somebody chose to ignore it (nohup)
-        signal.signal(signal.SIGINT, heed)
-    try:
+    with on_interrupt(heed):
         yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -17,13 +16,13 @@ import click
 
 from preflight.cli import options, output
 from preflight.cli.check import read_payload, request_flags
+from preflight.cli.interrupts import on_interrupt
 from preflight.findings import ExitCode
 from preflight.language import about, say, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from decimal import Decimal
-    from types import FrameType
 
     from preflight.guard.policy import Policy
     from preflight.profiles import Profile
@@ -180,9 +179,8 @@ def _told_of_interrupts() -> Iterator[Attempt]:
     from preflight.provider.client import Attempt
 
     attempt = Attempt()
-    before = signal.getsignal(signal.SIGINT)
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
+    def leave() -> None:
         words = say("interrupted; nothing was accepted")
         if attempt.sent:
             words = say("interrupted; the request may have been accepted: look at your tasks before you submit again")
@@ -190,12 +188,8 @@ def _told_of_interrupts() -> Iterator[Attempt]:
         os.write(2, f"{clear}{about('preflight submit', words)}\n".encode())
         os._exit(ExitCode.INTERRUPTED)
 
-    if before is not signal.SIG_IGN:  # somebody chose to ignore it (nohup)
-        signal.signal(signal.SIGINT, leave)
-    try:
+    with on_interrupt(leave):
         yield attempt
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _write(report: Report, outcome: Outcome, format_: str, level: int, *, no_color: bool) -> None:

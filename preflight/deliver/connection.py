@@ -68,7 +68,7 @@ class Counted(httpcore.AsyncNetworkStream):
         """Send all of it; a new page of the books begins.
 
         Raises:
-            httpcore.ConnectionNotAvailable: bytes came that nobody asked for. The pool then opens another connection.
+            httpcore.ConnectionNotAvailable: bytes came that nobody asked for; another connection has to be used.
         """
         if (meter := METER.get()) is not None and meter.unsent:
             if self._head and self._stream.get_extra_info("has_news"):  # (a fresh one has TLS tickets lying about)
