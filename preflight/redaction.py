@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -49,9 +50,14 @@ def hide(text: str, urls: Iterable[str]) -> str:
     """`text` of a server that may quote what it was asked: without the parts of `urls` that `redact` does not show."""
     if not any(pattern.search(text) for pattern in _WORDS):
         return text
+    return _hidden(text, tuple(dict.fromkeys(urls)))
+
+
+@lru_cache(1024)  # the same answer is told in several places
+def _hidden(text: str, urls: tuple[str, ...]) -> str:
     for url in urls:
         shown = redact(url).lower()
-        found = {word for form in (url, unquote(url)) for pattern in _WORDS for word in pattern.findall(form)}
+        found = {word for form in {url, unquote(url)} for pattern in _WORDS for word in pattern.findall(form)}
         for word in sorted(found, key=lambda word: (-len(word), word)):
             if word.lower() not in shown:
                 text = re.sub(re.escape(word), GONE, text, flags=re.IGNORECASE)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from preflight.audit.durable import RunStopped
+from preflight.audit.durable import RunStopped, to_line
 from preflight.audit.folder import Manifest, Run
-from preflight.audit.journal import MOST_CARRIED
+from preflight.audit.journal import MOST_CARRIED, Kept
 from preflight.audit.results import Streamer, Table, flat, line_of, read_targets, write_lines, write_results
 from preflight.errors import UsageError
 from preflight.render.table import CHECK_COLUMNS, row
@@ -51,6 +51,14 @@ def result_of(report: Report, number: int, /, **carried: Any) -> dict[str, Any]:
     return report.model_dump(mode="json") | {"row": number, "id": f"job-{number}", "input": carried}
 
 
+def a_line(result: dict[str, Any]) -> dict[str, Any]:
+    return {"row": result["row"], "attempt": 1, "class": "final", "media": {}, "result": result}
+
+
+def told(result: dict[str, Any]) -> str:
+    return line_of(Kept.of(to_line(a_line(result))))
+
+
 def a_run(folder: Path, *results: dict[str, Any], open_shards: tuple[int, ...] = ()) -> Run:
     """A run with these results in shards of three, some of them not finished."""
     manifest = Manifest.of(input={}, options={}, shard_rows=SHARD_ROWS)
@@ -61,7 +69,7 @@ def a_run(folder: Path, *results: dict[str, Any], open_shards: tuple[int, ...] =
         with run.journal(index) as journal:
             for result in results[first : first + SHARD_ROWS]:
                 if result["row"] not in journal.done:
-                    journal.add({"row": result["row"], "attempt": 1, "class": "final", "result": result})
+                    journal.add(a_line(result))
             if index not in open_shards:
                 journal.finish({})
     run.close()
@@ -340,10 +348,30 @@ def test_of_an_open_shard_what_is_done(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["\x1b[31m", "\x9b31m", "\x7f", "\u202e", "\u2028", "\x85", "\ud800", "\u2066", "\n"])
 def test_nothing_carried_is_active_in_a_line(text: str) -> None:
     """A line goes to a terminal, or through a reader with its own idea of lines: it is plain, and exact."""
-    line = line_of(a_result(1, **{text: text, "name": "動画"}))
+    line = told(a_result(1, **{text: text, "name": "動画"}))
     assert line[:-1].isprintable()
     assert json.loads(line)["input"] == {text: text, "name": "動画"}
-    assert "動画" in line_of(a_result(1, name="動画"))
+    assert "動画" in told(a_result(1, name="動画"))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(row=st.integers(1, 10**12), carried=st.dictionaries(st.text(), JSON, max_size=4))
+@example(row=1, carried={'", "result": ': '", "result": {', "\\": "\\u00e9", "x": ', "media": '})
+def test_what_is_kept_of_a_line_is_its_result(row: int, carried: dict[str, Any]) -> None:
+    """Cut out of the text, or parsed where keys stand in another order: the same result, and the same line of it."""
+    result = {"verdict": "pass", "row": row, "input": carried}
+    line = a_line(result) | {"media": {"image": {"url": '", "result": {"row": 2}'}, "video": carried}}
+    cut, parsed = Kept.of(to_line(line)), Kept.of(to_line(dict(reversed(line.items()))))
+    assert cut == parsed
+    assert (cut.row, cut.result) == (row, result)
+    assert json.loads(line_of(cut)) == result
+    assert line_of(cut)[:-1].isprintable()
 
 
 def test_no_secret_in_any_format(tmp_path: Path) -> None:

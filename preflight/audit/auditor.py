@@ -247,7 +247,7 @@ def line_of(
     )
     media = {"image": encode(image) if image else None, "video": encode(video) if video else None}
     kind = "transient" if may_pass and report["verdict"] == "unknown" else "final"
-    return {"row": job.row, "attempt": attempt, "class": kind, "result": result, "media": media}
+    return {"row": job.row, "attempt": attempt, "class": kind, "media": media, "result": result}
 
 
 def _shown(value: Any) -> Any:

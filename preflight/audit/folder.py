@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from preflight import __version__
 from preflight.audit.durable import RESERVE_BYTES, ensure_space, new_file, reason, shown, stopping, telling
-from preflight.audit.journal import AGAIN, MOST_CARRIED, Journal, kind_of, read_finished, read_lines, reopen
+from preflight.audit.journal import AGAIN, MOST_CARRIED, Journal, Kept, kind_of, read_finished, read_lines, reopen
 from preflight.audit.lock import Lock
 from preflight.audit.model import Receipt
 from preflight.errors import UsageError
@@ -268,7 +268,7 @@ class Run:
             UsageError: a finished shard is damaged.
         """
         if self.is_finished(index):
-            yield from (line for line, _ in read_finished(self._file(index, _FINISHED), self._stats(index)["rows"]))
+            yield from map(json.loads, self._finished_lines(index))
         elif self._file(index, _PART).exists():
             yield from (line for line, _ in read_lines(self._file(index, _PART)) if "row" in line)
 
@@ -278,11 +278,20 @@ class Run:
         Raises:
             UsageError: a finished shard is damaged.
         """
+        return (kept.result for kept in self.kept(index))
+
+    def kept(self, index: int) -> Iterator[Kept]:
+        """The same, each as its text; raises as `results` does."""
         if not self.is_finished(index):
             with suppress(FileNotFoundError):  # finished in this moment, or not begun
                 done = _done(self._file(index, _PART))
-                return (done[row] for row in sorted(done))
-        return (line["result"] for line in self.lines(index))
+                return (Kept.of(done[row]) for row in sorted(done))
+        if self.is_finished(index):
+            return map(Kept.of, self._finished_lines(index))
+        return iter(())
+
+    def _finished_lines(self, index: int) -> Iterator[bytes]:
+        return read_finished(self._file(index, _FINISHED), self._stats(index)["rows"])
 
     def receipt(self, index: int) -> Receipt:
         """What was counted in a finished shard."""
@@ -347,15 +356,15 @@ def ensure_empty(path: Path) -> None:
         raise UsageError(say("{path} is not empty and no run: name another folder", path=shown(path)))
 
 
-def _done(part: Path) -> dict[int, dict[str, Any]]:
-    """The results of an open shard by row: the last of each, without those that are to be had again."""
-    done: dict[int, dict[str, Any]] = {}
-    for line, _ in read_lines(part):
+def _done(part: Path) -> dict[int, bytes]:
+    """The lines of an open shard by row: the last of each, without those that are to be had again."""
+    done: dict[int, bytes] = {}
+    for line, data in read_lines(part):
         if AGAIN in line:
             for row in line[AGAIN]:
                 done.pop(row, None)
         else:
-            done[line["row"]] = line["result"]
+            done[line["row"]] = data
     return done
 
 

@@ -15,6 +15,8 @@ import os
 import time
 import zlib
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from preflight.audit.durable import (
@@ -42,12 +44,41 @@ GROUP_SECONDS = 1.0
 MOST_CARRIED = 1000
 #: A line of the journal that is no row: these rows are to be checked again.
 AGAIN = "again"
+#: The result is the last thing of a line, behind the facts: most readers want no more of it than its text.
+_FACTS, _RESULT = b', "media": ', b', "result": '
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row's result as a line holds it: a JSON text, parsed where somebody looks into it."""
+
+    row: int
+    text: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """That of a line, as it stands in the file.
+
+        Raises:
+            ValueError: it is none.
+        """
+        head, _, rest = data.partition(_RESULT)
+        if _FACTS in head and data.startswith(b'{"row": '):
+            return cls(int(head[8 : head.index(b",")]), rest[:-2].decode())
+        line = json.loads(data)  # its keys stand in another order
+        return cls(line["row"], json.dumps(line["result"]))
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """The result itself."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
 
 
 class Journal:
     """The lines of one open shard; a context manager that leaves nothing unwritten when it ends, or is interrupted.
 
-    One thread uses it. A line is `{"row", "attempt", "class", "result", "media"}`.
+    One thread uses it. A line is `{"row", "attempt", "class", "media", "result"}`.
     """
 
     def __init__(self, part: Path, finished: Path, stats: Path, *, reserve: int) -> None:
@@ -190,20 +221,19 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
             yield line, data
 
 
-def read_finished(path: Path, rows: int) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """The lines of a finished shard of so many rows, parsed and as they stand in the file.
+def read_finished(path: Path, rows: int) -> Iterator[bytes]:
+    """The lines of a finished shard of so many rows, as they stand in the file; none before its check sum is right.
 
     Raises:
         UsageError: something has damaged it since.
     """
     try:
         with gzip.open(path, "rb") as file:
-            for data in file:
-                yield json.loads(data), data
-                rows -= 1
-        if rows:
-            raise EOFError(later("other rows than were written"))  # noqa: TRY301  (told as every other damage)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+            if sum(1 for _ in file) != rows:
+                raise EOFError(later("other rows than were written"))  # noqa: TRY301  (told as every other damage)
+            file.seek(0)
+            yield from file
+    except (OSError, EOFError, zlib.error) as error:
         why = reason(error) if isinstance(error, OSError) else told(str(error))
         raise UsageError(
             say(
@@ -221,7 +251,7 @@ def reopen(part: Path, finished: Path, count: int, again: Collection[int]) -> No
     """
     with stopping(part):
         with new_file(part, _temporary(part)) as file:
-            for _, data in read_finished(finished, count):
+            for data in read_finished(finished, count):
                 file.write(data)
             file.write(to_line({AGAIN: sorted(again)}))
         finished.unlink()

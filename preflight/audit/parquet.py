@@ -17,6 +17,7 @@ from preflight.report import Report
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from preflight.audit.journal import Kept
     from preflight.audit.results import Table
 
 #: Rows that are held until they are written together.
@@ -43,10 +44,10 @@ class ParquetFile:
         self._schema = pa.schema([pa.field(_text(column), _ARROW[types.get(column, str)]) for column in table.columns])
         self._file = parquet.ParquetWriter(file, self._schema, compression="zstd")
 
-    def write(self, results: list[dict[str, Any]]) -> None:
+    def write(self, results: list[Kept]) -> None:
         """Take some results."""
-        for result in results:
-            values = self._table.values(result)
+        for kept in results:
+            values = self._table.values(kept.result)
             for column, fit in self._fits.items():
                 value = values[column]
                 self._waiting[column].append(None if value is None else fit(value))

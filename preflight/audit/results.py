@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from preflight.audit.folder import Run
+    from preflight.audit.journal import Kept
     from preflight.audit.storage import Outbox
 
 Format = Literal["jsonl", "csv", "parquet"]
@@ -130,11 +131,11 @@ def write_results(run: Run, targets: Iterable[Target]) -> int:
     with ExitStack() as stack:
         writers = [stack.enter_context(_writer(target, columns)) for target in targets if target.path]
         for index in shards if writers else ():
-            for batch in _batches(run.results(index)):
-                for result in batch:
-                    if result["row"] <= last:
-                        raise RuntimeError(f"row {result['row']} comes after row {last}")
-                    last = result["row"]
+            for batch in _batches(run.kept(index)):
+                for kept in batch:
+                    if kept.row <= last:
+                        raise RuntimeError(f"row {kept.row} comes after row {last}")
+                    last = kept.row
                 for writer in writers:
                     writer.write(batch)
                 rows += len(batch)
@@ -148,7 +149,7 @@ def write_lines(run: Run, write: Callable[[str], None]) -> None:
 
 
 def _write_shard(run: Run, index: int, write: Callable[[str], None]) -> None:
-    for batch in _batches(run.results(index)):
+    for batch in _batches(run.kept(index)):
         write("".join(map(line_of, batch)))
 
 
@@ -177,14 +178,16 @@ class Streamer:
             self._next += 1
 
 
-def line_of(result: dict[str, Any]) -> str:
-    """A result as one line of JSON."""
-    text = json.dumps(result, ensure_ascii=False)
+def line_of(kept: Kept) -> str:
+    """A result as one line of JSON, in which letters stand as themselves."""
+    if r"\u" not in kept.text:
+        return f"{kept.text}\n"
+    text = json.dumps(kept.result, ensure_ascii=False)
     # A carried text may hold what moves a cursor, ends a line for some readers, or cannot be encoded.
-    return (text if text.isprintable() else json.dumps(result)) + "\n"
+    return f"{text if text.isprintable() else kept.text}\n"
 
 
-def _batches(results: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _batches(results: Iterator[Kept]) -> Iterator[list[Kept]]:
     while batch := list(islice(results, _BATCH)):
         yield batch
 
@@ -224,7 +227,7 @@ def flat(result: dict[str, Any], table: Table) -> dict[str, str]:
 
 
 class _Writer(Protocol):
-    def write(self, results: list[dict[str, Any]]) -> None: ...
+    def write(self, results: list[Kept]) -> None: ...
 
     def close(self) -> None:
         """Write what is left; the file itself stays open."""
@@ -252,7 +255,7 @@ class _Lines:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def write(self, results: list[dict[str, Any]]) -> None:
+    def write(self, results: list[Kept]) -> None:
         self._file.write("".join(map(line_of, results)).encode())
 
     def close(self) -> None:
@@ -266,8 +269,8 @@ class _Csv:
         self._table = table
         self._csv.writerow(map(cell, table.columns))
 
-    def write(self, results: list[dict[str, Any]]) -> None:
-        self._csv.writerows(flat(result, self._table).values() for result in results)
+    def write(self, results: list[Kept]) -> None:
+        self._csv.writerows(flat(kept.result, self._table).values() for kept in results)
 
     def close(self) -> None:
         self._text.detach()

@@ -82,20 +82,20 @@ def judge(case: Case, ignore: frozenset[str] = frozenset(), only: Subject | None
     require_known(ignore, later("ignore"))
     findings: list[Finding] = []
     not_evaluated: list[NotEvaluated] = []
-    matters: dict[_About, tuple[object, ...]] = {}
-    for rule, about in _questions(frozenset(case.profile.limits), only):
-        try:
-            matter = matters.get(about)
-            if matter is None:
-                matter = matters[about] = _matter(about, case)
-            for breach in rule.check(case, *matter):
-                findings.append(_finding(rule, about.subject, breach, case))  # noqa: PERF401  (what came stays)
-        except Unestablished as stop:
-            if rule.id in ignore:
-                continue
-            decisive = _decisive(rule, case.profile) and not isinstance(stop, _NoUrl)
-            not_evaluated.append(NotEvaluated(rule.id, about.subject, stop.reason, decisive))
+    for about, rules in _questions(frozenset(case.profile.limits), only):
+        matter = _matter(about, case)
+        for rule in rules:
+            try:
+                if isinstance(matter, Unestablished):
+                    raise matter
+                for breach in rule.check(case, *matter):
+                    findings.append(_finding(rule, about.subject, breach, case))  # noqa: PERF401  (what came stays)
+            except Unestablished as stop:
+                if rule.id not in ignore:
+                    decisive = _decisive(rule, case.profile) and not isinstance(stop, _NoUrl)
+                    not_evaluated.append(NotEvaluated(rule.id, about.subject, stop.reason, decisive))
     findings.sort(key=lambda item: (_SEVERITIES.index(item.severity), _SUBJECTS.index(item.subject), _PLACE[item.rule]))
+    not_evaluated.sort(key=lambda item: (_PLACE[item.rule], _SUBJECTS.index(item.subject)))
     heard = tuple(item for item in findings if item.rule not in ignore)
     return Judgement(heard, tuple(not_evaluated), tuple(item for item in findings if item.rule in ignore))
 
@@ -150,34 +150,32 @@ class _About(NamedTuple):
 
 
 @lru_cache(16)  # asked for every request; there are as many answers as profiles
-def _questions(limits: frozenset[str], only: Subject | None) -> tuple[tuple[Rule, _About], ...]:
-    """Every rule that has something to say under a profile with these limits, and what about."""
-    return tuple(
-        (rule, _About(rule.scope, subject, rule.id.startswith("url-")))
-        for rule in RULES
-        if _applies(rule, limits)
-        for subject in rule.subjects
-        if only in (None, subject)
-    )
+def _questions(limits: frozenset[str], only: Subject | None) -> tuple[tuple[_About, tuple[Rule, ...]], ...]:
+    """Every rule that has something to say under a profile with these limits, by what about."""
+    questions: dict[_About, list[Rule]] = {}
+    for rule in RULES:
+        for subject in rule.subjects:
+            if _applies(rule, limits) and only in (None, subject):
+                questions.setdefault(_About(rule.scope, subject, rule.id.startswith("url-")), []).append(rule)
+    return tuple((about, tuple(rules)) for about, rules in questions.items())
 
 
-def _matter(about: _About, case: Case) -> tuple[object, ...]:
-    """What the check is called with, beside the case.
-
-    Raises:
-        Unestablished: there is no such thing in this case.
-    """
-    match about.scope:
-        case "request":
-            return ()
-        case "reference":
-            return (_named("image" if about.subject == "image" else "video", case, is_url=about.is_url),)
-        case "image":
-            return (_opened(case.image, "image"),)
-        case "video":
-            return (_opened(case.video, "video"),)
-        case "pair":
-            return (_opened(case.image, "image"), _opened(case.video, "video"))
+def _matter(about: _About, case: Case) -> tuple[object, ...] | Unestablished:
+    """What the checks are called with, beside the case; or why there is no such thing in it."""
+    try:
+        match about.scope:
+            case "request":
+                return ()
+            case "reference":
+                return (_named("image" if about.subject == "image" else "video", case, is_url=about.is_url),)
+            case "image":
+                return (_opened(case.image, "image"),)
+            case "video":
+                return (_opened(case.video, "video"),)
+            case "pair":
+                return (_opened(case.image, "image"), _opened(case.video, "video"))
+    except Unestablished as none:
+        return none
 
 
 def _named(kind: Kind, case: Case, *, is_url: bool) -> Medium:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from preflight.deliver.url import cut, host_of
 from preflight.facts import ImageFacts, NotMedia, Refusal, VideoFacts
 from preflight.findings import Severity
 from preflight.language import say, told
@@ -337,10 +338,7 @@ def _extension(delivery: Delivery) -> str:
     """The file extension that the reference shows (lower case, no dot), "" if it is none that we know."""
     path = delivery.reference
     if not delivery.local:
-        try:
-            path = unquote(urlsplit(path).path)
-        except ValueError:
-            return ""
+        path = unquote(cut(path).path) if host_of(path) else ""
     suffix = PurePosixPath(path).suffix.lower().removeprefix(".")
     return suffix if suffix in _BEARERS else ""
 
