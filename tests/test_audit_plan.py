@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflight.audit.model import BadRow, Job
-from preflight.audit.plan import Distinct, plan
-from preflight.audit.sample import Interval, Sampler, first, interval, mean_interval, student_t
+from preflight.audit.plan import Distinct, Pace, plan
+from preflight.audit.sample import Interval, Sampler, interval, mean_interval, student_t
 from preflight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_a_plan() -> None:
             job(8, "https://cdn.example/a?expires=1700000000&sig=abcdefabcdef", signed(900)),
         ],
         NOW,
-        rate=2,
+        Pace(at_once=1, per_host=1),
     )  # fmt: skip
     assert (told.rows, told.bad_rows, told.references, told.distinct, told.duplicates) == (8, 1, 12, 11, 1)
     assert dict(told.hosts) == {
@@ -67,10 +67,10 @@ def test_a_plan() -> None:
     assert (told.private, told.local, told.unsound) == (1, 1, 1)
     assert (told.expired, told.expired_unsure, told.dying) == (1, 1, 1)
     assert told.earliest == NOW + timedelta(minutes=30)
-    assert told.seconds == 5.5
+    assert told.seconds == pytest.approx(3.3)
     assert told.text().splitlines() == [
         "8 rows, 12 references to media, 11 of them different (each is fetched once)",
-        "expected time: 6 s",
+        "expected time: 3 s, if a medium takes 0.3 s",
         "1 row cannot be read",
         "  row 3 (line 4) has 2 cells under 3 columns",
         "1 signed URL expired already",
@@ -88,7 +88,7 @@ def test_a_plan() -> None:
     ]
     as_json = json.loads(json.dumps(told.json()))
     assert as_json["signed"] == {
-        "expired": 1, "expired_unsure": 1, "dying": 1, "window_seconds": 3605.5,
+        "expired": 1, "expired_unsure": 1, "dying": 1, "window_seconds": pytest.approx(3603.3),
         "earliest": "2026-11-22T12:30:00+00:00",
     }  # fmt: skip
     assert as_json["hosts"]["top"] == dict(told.hosts)
@@ -97,11 +97,27 @@ def test_a_plan() -> None:
 
 def test_a_link_has_to_outlive_the_audit_too() -> None:
     """A link of two hours is fine for a short audit, and dies in a long one."""
-    assert plan([job(1, signed(120))], NOW, rate=100).dying == 0
-    assert plan([job(1, signed(120)), *rows(100)], NOW, rate=0.01).dying == 1
+    slow = Pace(at_once=1, per_host=1)
+    assert plan([job(1, signed(120)), *rows(100)], NOW, slow).dying == 0
+    assert plan([job(1, signed(120)), *rows(12_000)], NOW, slow).dying == 1
 
 
-def test_no_rows_and_no_rate() -> None:
+@pytest.mark.parametrize(
+    ("pace", "media", "of_one_host", "seconds"),
+    [
+        (Pace(64, 8), 6400, 100, 30),
+        (Pace(64, 8), 6400, 6400, 240),
+        (Pace(1024, 256), 30_000, 300, 100),
+        (Pace(1024, 256, processes=4), 30_000, 300, 25),
+        (Pace(64, 8), 0, 0, 0),
+    ],
+    ids=["turns in all", "turns of a host", "one core", "several cores", "nothing"],
+)
+def test_the_longest_queue_is_what_an_audit_takes(pace: Pace, media: int, of_one_host: int, seconds: float) -> None:
+    assert pace.seconds(media, of_one_host) == pytest.approx(seconds)
+
+
+def test_no_rows_and_no_pace() -> None:
     assert plan([], NOW).text() == "0 rows, 0 references to media"
     assert plan(rows(1), NOW).json()["seconds"] is None
 
@@ -180,11 +196,6 @@ def test_every_row_has_the_same_chance(size: str) -> None:
 def test_a_share_streams() -> None:
     """The first row of the sample comes before the last row of the input."""
     assert next(Sampler("50%").take(map(job, count(1), repeat(""))))
-
-
-def test_first() -> None:
-    assert [item.row for item in first(rows(5), 2)] == [1, 2]
-    assert len(list(first(rows(5), None))) == 5
 
 
 # ------------------------------------------------------------------------------------------------ intervals

@@ -6,8 +6,10 @@ servers that a real one needs.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -55,8 +57,8 @@ def jobs(world: MediaServer, path: Path, *videos: str) -> None:
     parquet.write_table(pa.Table.from_pylist(rows), path)
 
 
-def preflight(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command in this folder, where `s3://` leads to its `store`."""
+def preflight(folder: Path, *words: str, most_bytes: int = -1) -> subprocess.CompletedProcess[str]:
+    """A command in this folder, where `s3://` leads to its `store`; no file that it writes is larger than that."""
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(ROOT), "RAY_ADDRESS": ""}
     return subprocess.run(
         [sys.executable, "-m", "tests.stores", folder / "store", *words],
@@ -66,6 +68,7 @@ def preflight(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=120,
         env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, -1)),
     )
 
 
@@ -102,6 +105,29 @@ def test_from_storage_to_storage(world: MediaServer, tmp_path: Path, bucket: Pat
     assert audit(tmp_path, *words).returncode == 1
     assert len(world.log) == asked
     assert log(tmp_path).count("get bucket/jobs.parquet") == 1
+
+
+def test_no_room_for_the_input(tmp_path: Path, bucket: Path) -> None:
+    """That is this machine's trouble and not the store's; with room, the same command goes on."""
+    (bucket / "jobs.jsonl").write_text('{"video_url": "file.mp4"}\n' * 5000, "utf-8")
+    words = ("audit", "s3://bucket/jobs.jsonl", "-q")
+    done = preflight(tmp_path, *words, most_bytes=50_000)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("preflight audit: stopped: ")
+    assert os.strerror(errno.EFBIG) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list((tmp_path / "jobs.jsonl.audit").glob("input*"))
+
+
+def test_a_run_of_a_file_of_that_name_is_left_alone(tmp_path: Path, bucket: Path) -> None:
+    """Its folder has the name that an object's run would have."""
+    for path in (tmp_path / "jobs.jsonl", bucket / "jobs.jsonl"):
+        path.write_text('{"video_url": "file.mp4"}\n', "utf-8")
+    assert preflight(tmp_path, "audit", "jobs.jsonl", "-q").returncode == 1
+    done = preflight(tmp_path, "audit", "s3://bucket/jobs.jsonl", "-q")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "jobs.jsonl.audit is a run of another input" in done.stderr
+    assert not (tmp_path / "jobs.jsonl.audit" / "input").exists()
 
 
 def test_what_a_store_refuses_is_kept_and_sent_again(world: MediaServer, tmp_path: Path, bucket: Path) -> None:

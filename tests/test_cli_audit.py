@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -285,9 +287,54 @@ def test_another_standard_input(world: MediaServer, tmp_path: Path) -> None:
     assert audit(tmp_path, *words, stdin=text).returncode == 1
     other = audit(tmp_path, *words, stdin=text.replace("long.mp4", "v1.mp4"))
     assert other.returncode == 2
-    assert "another standard input" in other.stderr
+    assert "night is a run of another input" in other.stderr
     assert audit(tmp_path, *words, stdin="").returncode == 1
     assert (tmp_path / "night" / "input").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_leaves_nothing_in_a_folder_of_something_else(world: MediaServer, tmp_path: Path) -> None:
+    """What comes through it may be signed: neither a folder of notes nor the run of a file keeps a copy."""
+    text = jobs(world, tmp_path / "jobs.csv").read_text("utf-8")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").touch()
+    audit(tmp_path, "jobs.csv", "-q")
+    for folder, told in (("notes", "not empty and no run"), ("jobs.csv.audit", "a run of another input")):
+        before = sorted((tmp_path / folder).rglob("*"))
+        done = audit(tmp_path, "-", "--input-format", "csv", "--run", folder, stdin=text)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert told in done.stderr
+        assert sorted((tmp_path / folder).rglob("*")) == before
+
+
+def test_the_same_bytes_as_another_format(world: MediaServer, tmp_path: Path) -> None:
+    """A list whose lines are JSON, too, names other media as JSON: not the run that was begun."""
+    (tmp_path / "urls.txt").write_text(f'"{world.base}/v1.mp4"\n', "utf-8")
+    words = ("urls.txt", "--as", "video", "-q")
+    audit(tmp_path, *words)
+    other = audit(tmp_path, *words, "--input-format", "jsonl")
+    assert other.returncode == 2
+    assert "was started otherwise" in other.stderr
+
+
+def test_no_room_for_the_page(world: MediaServer, tmp_path: Path) -> None:
+    """As for any output: told in one line, with the exit code of a run that did not come to its end."""
+    jobs(world, tmp_path / "jobs.csv")
+    audit(tmp_path, "jobs.csv", "-q")
+    words = [*COMMAND, "report", "jobs.csv.audit", "--report", "page.html", "-q"]
+    limit = (20_000, resource.RLIM_INFINITY)
+    done = subprocess.run(
+        words,
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert f"page.html: {os.strerror(errno.EFBIG)}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if "page" in path.name] == []
 
 
 @pytest.mark.parametrize(

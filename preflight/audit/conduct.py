@@ -6,19 +6,14 @@ and one that checks again what has failed.
 
 from __future__ import annotations
 
-import filecmp
-import os
-import shutil
-import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from preflight.audit.durable import shown, stopping
 from preflight.audit.engine import Means, run_shards
-from preflight.audit.folder import Manifest, Run
+from preflight.audit.folder import Manifest, Run, is_begun
 from preflight.audit.jobs import fingerprint, read_jobs
 from preflight.audit.model import Shard
 from preflight.audit.sample import Sampler
@@ -117,6 +112,7 @@ class Order:
             name = say("the sample") if self.sample is not None else clean(Path(str(told["path"])).name)
             raise UsageError(say("{name} has no rows", name=name))
         own = {
+            "input_format": self.format,
             "as": self.as_medium,
             "map": dict(self.mapping),
             **self.defaults,
@@ -133,33 +129,6 @@ class Order:
         )
 
 
-def spooled(path: str, folder: Path) -> Path:
-    """Standard input as a file of the run folder, so that the run can go on; any other path as it is.
-
-    A run that goes on is given the same input again, or none at all.
-
-    Raises:
-        UsageError: it is given another one.
-        RunStopped: it cannot be written.
-    """
-    if path != "-":
-        return Path(path)
-    target, fresh = folder / "input", folder / "input.tmp"
-    with stopping(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        if not target.exists():
-            fresh.replace(target)
-            return target
-        is_other = fresh.stat().st_size > 0 and not filecmp.cmp(fresh, target, shallow=False)
-        fresh.unlink()
-    if is_other:
-        problem = say("{folder} is a run of another standard input", folder=shown(folder))
-        raise UsageError(f"{problem}{say('. ')}{say('Name another folder with --run')}")
-    return target
-
-
 def begin(folder: Path, manifest: Manifest) -> Run:
     """The run of this folder: a new one, or the one that is there if it was started with the same.
 
@@ -167,7 +136,7 @@ def begin(folder: Path, manifest: Manifest) -> Run:
         UsageError: the folder holds something else.
         RunStopped: the disk is too full.
     """
-    if not (folder / "manifest.json").exists():
+    if not is_begun(folder):
         return Run.create(folder, manifest)
     run = Run.open(folder)
     try:
@@ -221,8 +190,8 @@ def conduct(
     first = _first_pass(tell, past, total)
     if not engine(left, means, processes=processes, stop=stop, tell=first, finished=remember):
         return False
-    if receipts:  # also what an earlier start of this run had to leave undecided
-        receipts |= {index: run.receipt(index).stats["transient"] for index in finished}
+    # Also what an earlier start of this run had to leave undecided.
+    receipts |= {index: run.receipt(index).stats["transient"] for index in finished}
     again = {index for index, undecided in receipts.items() if undecided}
     for index in again:
         run.reopen(index, [line["row"] for line in run.lines(index) if line["class"] == "transient"])

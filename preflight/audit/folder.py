@@ -42,10 +42,11 @@ SCHEMA = "preflight.run/1"
 _FINISHED = ".jsonl.gz"
 _PART = ".jsonl.part"
 _COMPLETE = "complete"
+_MANIFEST = "manifest.json"
 #: Options that change what is said of the facts, and not the facts.
 _JUDGING = frozenset(("profile", "ignore", "price", "lang", "character_orientation", "mode", "model", "prompt", "id"))
 #: What may be in a folder before its run has begun.
-_LEFT = frozenset(("lock", "shards", "manifest.json.tmp", "input", "input.tmp", "outbox"))
+_LEFT = frozenset(("lock", "shards", f"{_MANIFEST}.tmp", "input", "input.tmp", "outbox"))
 _LONGEST_SHOWN = 60
 
 
@@ -343,6 +344,11 @@ class Run:
             raise
 
 
+def is_begun(path: Path) -> bool:
+    """Does the folder hold a run?"""
+    return (path / _MANIFEST).exists()
+
+
 def ensure_empty(path: Path) -> None:
     """Make sure that a folder holds nothing but what a run that did not begin may have left there.
 
@@ -350,7 +356,7 @@ def ensure_empty(path: Path) -> None:
         UsageError: it does.
     """
     held = {child.name for child in path.iterdir()}
-    if "manifest.json" in held:
+    if _MANIFEST in held:
         raise UsageError(say("{path} holds a run already: resume it, or name another folder", path=shown(path)))
     if held - _LEFT:
         raise UsageError(say("{path} is not empty and no run: name another folder", path=shown(path)))
@@ -372,13 +378,13 @@ def _done(part: Path) -> dict[int, bytes]:
 
 
 def _write_manifest(path: Path, manifest: Manifest) -> None:
-    with new_file(path / "manifest.json", path / "manifest.json.tmp") as file:
+    with new_file(path / _MANIFEST, path / f"{_MANIFEST}.tmp") as file:
         file.write(json.dumps(asdict(manifest), indent=2).encode() + b"\n")
 
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        told = json.loads((path / "manifest.json").read_bytes())
+        told = json.loads((path / _MANIFEST).read_bytes())
         if told["schema"] == SCHEMA:
             return Manifest(**{field.name: told[field.name] for field in fields(Manifest)})
         cause = say("its version is another")

@@ -30,6 +30,11 @@ _MOST_BAD = 5
 _HOSTS_BY_NAME = 200_000
 _PARTS = 256
 
+#: What an audit is expected to take is reckoned with these, as nobody has been asked yet: seconds until the facts of a
+#: medium have come over the internet (a connection that stands, one or two answers), and the media that one core looks
+#: at in a second (measured by `python -m tests.benchmarks.audit`: twice 200 jobs and more).
+MEDIUM_SECONDS, MEDIA_PER_SECOND = 0.3, 300
+
 #: What is counted, as one and as many.
 _ROWS = (later("{count:,} row"), later("{count:,} rows"))
 _REFERENCES = (later("{count:,} reference to media"), later("{count:,} references to media"))
@@ -70,6 +75,20 @@ class Distinct:
 
     def __len__(self) -> int:
         return sum(len(set(part)) for part in self._parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much an audit may do at once."""
+
+    at_once: int
+    per_host: int
+    processes: int = 1
+
+    def seconds(self, media: int, of_one_host: int) -> float:
+        """What so many media take, of which so many are of the host that has most: the longest of three queues."""
+        waits = max(media / self.at_once, min(of_one_host, media) / self.per_host) * MEDIUM_SECONDS
+        return max(waits, media / MEDIA_PER_SECOND / self.processes)
 
 
 @dataclass(slots=True)
@@ -144,7 +163,8 @@ class Plan:
         if self.duplicates:
             lines[0] += say(", {count:,} of them different (each is fetched once)", count=self.distinct)
         if self.seconds is not None:
-            lines.append(say("expected time: {time}", time=_duration(self.seconds)))
+            time, each = _duration(self.seconds), f"{MEDIUM_SECONDS:g}"
+            lines.append(say("expected time: {time}, if a medium takes {seconds} s", time=time, seconds=each))
         lines += self._doubts()
         if self.hosts:
             words = later("hosts: {count:,} and more") if self.elsewhere else later("hosts: {count:,}")
@@ -168,14 +188,14 @@ class Plan:
 
 
 def plan(
-    jobs: Iterable[Job | BadRow], now: datetime | None = None, rate: float | None = None, *, queue: timedelta = QUEUE
+    jobs: Iterable[Job | BadRow], now: datetime | None = None, pace: Pace | None = None, *, queue: timedelta = QUEUE
 ) -> Plan:
     """Read all rows and tell what an audit of them would meet.
 
     Args:
         jobs: the rows, as `read_jobs` gives them.
         now: the time that signed URLs are held against, aware; None: the clock's.
-        rate: media per second that the audit is expected to look at; None: no time is told.
+        pace: how much the audit may do at once; None: no time is told.
         queue: how long a submitted job may wait. A signed URL has to outlive the audit and this.
     """
     now = now or datetime.now(UTC)
@@ -195,8 +215,8 @@ def plan(
                 distinct.add(reference)
                 _count_reference(found, reference, now, ends)
     found.distinct = len(distinct)
-    if rate:
-        found.seconds = found.distinct / rate
+    if pace is not None:
+        found.seconds = pace.seconds(found.distinct, max(found.hosts.values(), default=0))
     found.window = queue + timedelta(seconds=found.seconds or 0)
     if ends:
         last = (now + found.window).timestamp()

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import heappush, heappushpop
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from preflight.errors import UsageError
@@ -77,11 +76,6 @@ class Sampler:
 
     def _ticket(self, row: int) -> int:
         return int.from_bytes(blake2b(b"%d" % row, key=self._seed, digest_size=8).digest())
-
-
-def first(jobs: Iterable[Job | BadRow], limit: int | None) -> Iterator[Job | BadRow]:
-    """The first `limit` rows; None: all."""
-    return islice(jobs, limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,15 @@ spelling of a path.
 from __future__ import annotations
 
 import secrets
-import shutil
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from preflight.audit.durable import RunStopped, new_file, shown, stopping
-from preflight.audit.folder import ensure_empty
-from preflight.audit.lock import Lock
+from preflight.audit.folder import Run, is_begun
+from preflight.audit.spool import claimed, other_input
 from preflight.deliver.url import cut, is_url, redact
 from preflight.errors import RequestUnreadable, UsageError
 from preflight.language import about, say, told
@@ -160,20 +159,15 @@ def fetched(stored: Stored, folder: Path) -> Copy:
 
     Raises:
         RequestUnreadable: it cannot be read, or changes meanwhile.
-        UsageError: the folder cannot be a run's, or another process works there.
+        UsageError: the folder is a run of another input, or cannot be a run's, or another process works there.
         RunStopped: the disk takes no more.
     """
     target, state = folder / "input", _state(stored)
-    if not (target.exists() and (folder / "manifest.json").exists()):
-        with stopping(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (folder / "manifest.json").exists():
-                ensure_empty(folder)
-            lock = Lock(folder)
-        try:
+    if is_begun(folder) and Run.attach(folder).manifest.input.get("path") != redact(stored.url):
+        raise UsageError(other_input(folder))
+    if not is_begun(folder) or not target.exists():
+        with claimed(folder):
             _copy(stored, target)
-        finally:
-            lock.give_back()
         if _state(stored) != state:
             target.unlink()
             raise RequestUnreadable(about(stored.shown, say("changed while it was read")))
@@ -181,13 +175,16 @@ def fetched(stored: Stored, folder: Path) -> Copy:
 
 
 def _copy(stored: Stored, target: Path) -> None:
-    with (
-        stopping(target),
-        new_file(target, target.with_suffix(".tmp")) as file,
-        _asking(stored),
-        stored.files.open(stored.path, "rb") as source,
-    ):
-        shutil.copyfileobj(source, file, _MIB)
+    with stopping(target), new_file(target, target.with_suffix(".tmp")) as file, ExitStack() as stack:
+        with _asking(stored):
+            source = stack.enter_context(stored.files.open(stored.path, "rb"))
+        while piece := _read(source, stored):
+            file.write(piece)
+
+
+def _read(source: IO[bytes], stored: Stored) -> bytes:
+    with _asking(stored):
+        return source.read(_MIB)
 
 
 def _state(stored: Stored) -> str:

@@ -146,8 +146,9 @@ def _folder(stored: Stored | None, given: dict[str, Any]) -> Path:
 
 def _order(stored: Stored | None, folder: Path, given: dict[str, Any]) -> Order:
     """What is to be audited; of an input that is no file here, a copy in this folder."""
-    from preflight.audit.conduct import Order, spooled
+    from preflight.audit.conduct import Order
     from preflight.audit.jobs import format_named
+    from preflight.audit.spool import spooled
     from preflight.audit.storage import fetched
 
     with output.status(say("copying the input …"), shown=stored is not None and not given["quiet"]):
@@ -156,7 +157,7 @@ def _order(stored: Stored | None, folder: Path, given: dict[str, Any]) -> Order:
         name: given[name] for name in ("character_orientation", "mode", "model", "prompt") if given[name] is not None
     }
     return Order(
-        input=copy.path if copy else spooled(given["jobs"], folder),
+        input=copy.path if copy else spooled(folder) if given["jobs"] == "-" else Path(given["jobs"]),
         format=given["input_format"] or (format_named(stored.name) if stored else None),
         as_medium=given["as_medium"],
         mapping=given["mapping"],
@@ -184,10 +185,11 @@ def _dry_run(stored: Stored | None, given: dict[str, Any]) -> int:
     from datetime import UTC, datetime
     from tempfile import TemporaryDirectory
 
-    from preflight.audit.plan import plan
+    from preflight.audit.plan import Pace, plan
 
+    pace = Pace(given["concurrency"], given["per_host"], given["processes"] or 1)
     with TemporaryDirectory(prefix="preflight-") as folder:
-        found = plan(_order(stored, Path(folder), given).rows(), datetime.now(UTC))
+        found = plan(_order(stored, Path(folder), given).rows(), datetime.now(UTC), pace)
     if given["format_"] == "json":
         output.write_utf8(json.dumps(found.json(), ensure_ascii=False) + "\n")
     else:

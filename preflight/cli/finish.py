@@ -255,12 +255,12 @@ def sample_of(run: Run, tally: Tally) -> dict[str, Any] | None:
 
 
 def _write_page(run: Run, tally: Tally, path: Path, *, is_complete: bool) -> None:
-    from preflight.audit.durable import new_file
+    from preflight.audit.durable import new_file, stopping
     from preflight.render.audit import render_audit
 
     about = [*_about(run, tally), *_standing(run, tally, is_complete=is_complete)]
     page = render_audit(tally, _worst_first(run), about)
-    with new_file(path, path.with_name(f".{path.name}.tmp"), mode=0o644) as file:
+    with stopping(path), new_file(path, path.with_name(f".{path.name}.tmp"), mode=0o644) as file:
         file.write(page.encode())
 
 
