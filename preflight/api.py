@@ -14,19 +14,20 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from preflight.deliver.client import Client
 from preflight.deliver.url import is_url
 from preflight.errors import UsageError
 from preflight.inspection import Inspector
-from preflight.language import speaking
+from preflight.language import say, speaking
 from preflight.settings import AllOptions, Options, bounds_of, is_isolated, proxy_of, settings_of, tail_of, terms_of
 from preflight.worker import Worker, dismiss, hire
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping
     from pathlib import Path
 
     from preflight.deliver.sparse import SparseBytes
@@ -87,9 +88,11 @@ class _Session:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.interrupt()
-        await self.client.__aexit__()
-        if worker is not None:
-            await asyncio.to_thread(dismiss, worker)
+        try:
+            await self.client.__aexit__()
+        finally:
+            if worker is not None:
+                await asyncio.to_thread(dismiss, worker)
 
 
 class AsyncPreflight:
@@ -239,46 +242,75 @@ class _LoopThread:
     """An event loop in a daemon thread of its own, between `start` and `stop`."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopped = False
 
     def start(self) -> None:
-        if self._loop is None:
-            self._loop, self._stopped = asyncio.new_event_loop(), False
-            self._thread = threading.Thread(target=self._loop.run_forever, name="preflight", daemon=True)
-            self._thread.start()
+        with self._lock:
+            if self._loop is None:
+                self._loop, self._stopped = asyncio.new_event_loop(), False
+                self._thread = threading.Thread(target=self._loop.run_forever, name="preflight", daemon=True)
+                self._thread.start()
 
-    def _begin(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        if self._loop is None:
-            coroutine.close()
-            ended = "its with block has ended" if self._stopped else "it is a context manager"
-            raise UsageError(f"Preflight is not open: {ended} (with preflight.Preflight() as pf: …)")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    def _begin(self, coroutine: Coroutine[Any, Any, T]) -> tuple[Future[T], asyncio.AbstractEventLoop]:
+        with self._lock:
+            if self._loop is not None:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._loop), self._loop
+        coroutine.close()
+        ended = "its with block has ended" if self._stopped else "it is a context manager"
+        raise UsageError(f"Preflight is not open: {ended} (with preflight.Preflight() as pf: …)")
 
     async def acall(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(self._begin(coroutine))
-
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        future = self._begin(coroutine)
+        future, loop = self._begin(coroutine)
+        answer = asyncio.wrap_future(future)
         try:
-            # Woken now and then: a Ctrl-C that comes just before a wait begins would else be heard after its end.
-            while not future.done():
-                wait((future,), timeout=WAKE_SECONDS)
-            return future.result()
-        except BaseException:  # Ctrl-C above all: the work must not go on behind the caller's back
+            await asyncio.wait((answer,))  # raises where its caller is cancelled, and only there
+        except BaseException:
             future.cancel()
             raise
+        with self._told_of_stop(loop):
+            return answer.result()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future, loop = self._begin(coroutine)
+        with self._told_of_stop(loop):
+            return _awaited(future)
+
+    @contextmanager
+    def _told_of_stop(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """A cancellation that `stop` brings must not end the caller's own task or thread as one."""
+        try:
+            yield
+        except (CancelledError, asyncio.CancelledError):
+            if loop is self._loop:
+                raise
+            raise UsageError(say("Preflight was closed while a check was running")) from None
 
     def stop(self, session: _Session) -> None:
-        loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
-            return
-        self.call(_wind_up(session))
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-        self._loop, self._stopped = None, True
+        with self._lock:  # from here on nothing is begun on this loop
+            loop, self._loop, thread, self._thread = self._loop, None, self._thread, None
+            if loop is None or thread is None:
+                return
+            self._stopped = True
+        try:
+            _awaited(asyncio.run_coroutine_threadsafe(_wind_up(session), loop))
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+def _awaited(future: Future[T]) -> T:
+    try:
+        # Woken now and then: a Ctrl-C that comes just before a wait begins would else be heard after its end.
+        while not future.done():
+            wait((future,), timeout=WAKE_SECONDS)
+        return future.result()
+    except BaseException:  # Ctrl-C above all: the work must not go on behind the caller's back
+        future.cancel()
+        raise
 
 
 async def _wind_up(session: _Session) -> None:

@@ -80,24 +80,32 @@ def load_config(folder: Path | None = None, environ: Mapping[str, str] = os.envi
     Raises:
         UsageError: a file or a variable does not hold; the line says which, and what is wanted.
     """
-    file = _file(folder or Path.cwd(), environ.get("PREFLIGHT_CONFIG"))
+    file = _file(folder or _working_folder(), environ.get("PREFLIGHT_CONFIG"))
     settings = dict(_of_file(file)) if file else {}
     settings |= dict(_of_environment(environ))
-    names = {f"PREFLIGHT_{key.upper()}" for key in (*KEYS, *DOORS)} | _OTHERS
+    names = {f"PREFLIGHT_{key.upper()}" for key, kind in {**KEYS, **DOORS}.items() if kind != "table"} | _OTHERS
     strays = sorted(name for name in environ if name.startswith("PREFLIGHT_") and name not in names)
     return Config(settings, file, tuple(strays))
 
 
-def _file(folder: Path, named: str | None) -> Path | None:
+def _working_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it is gone, or closed to us
+        return None
+
+
+def _file(folder: Path | None, named: str | None) -> Path | None:
     """The file that decides; `PREFLIGHT_CONFIG` names one, and empty it means that none counts."""
     if named is not None:
         return Path(named) if named else None
-    for place in (folder, *folder.parents):
-        if (own := place / "preflight.toml").is_file():
+    for place in (folder, *folder.parents) if folder else ():
+        # `os.path`, because a Path raises in a folder that is closed to us.
+        if os.path.isfile(own := place / "preflight.toml"):  # noqa: PTH113
             return own
-        shared = place / "pyproject.toml"
         # Most name no settings of ours: nothing of theirs is parsed, nothing that is wrong with them is our matter.
-        if shared.is_file() and b"tool.preflight" in shared.read_bytes() and "preflight" in _tools(shared):
+        shared = place / "pyproject.toml"
+        if os.path.isfile(shared) and b"tool.preflight" in _bytes(shared) and "preflight" in _tools(shared):  # noqa: PTH113
             return shared
     return None
 
@@ -107,11 +115,16 @@ def _tools(file: Path) -> dict[str, Any]:
     return tools if isinstance(tools, dict) else {}
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _bytes(file: Path) -> bytes:
     try:
-        return tomllib.loads(file.read_text("utf-8"), parse_float=Decimal)
+        return file.read_bytes()
     except OSError as error:
         raise UsageError(about(file, told(error.strerror or type(error).__name__))) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_bytes(file).decode(), parse_float=Decimal)
     except UnicodeDecodeError:
         raise UsageError(about(file, say("not UTF-8 text"))) from None
     except tomllib.TOMLDecodeError as error:
@@ -131,7 +144,7 @@ def _of_file(file: Path) -> Iterator[tuple[str, Setting]]:
             hint = say("; did you mean {name!r}?", name=near[0]) if near else ""
             raise UsageError(about(place, say("no such setting") + hint))
         settled = _checked(key, KEYS[key], value, place)
-        if key == "profile" and settled.endswith(".toml"):
+        if key == "profile" and (settled.endswith(".toml") or "/" in settled):
             settled = str(file.parent / settled)
         yield key, Setting(settled, str(file))
 

@@ -7,6 +7,8 @@ import io
 import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -202,6 +204,21 @@ def test_a_closed_session_says_how_to_use_it() -> None:
     """Calling a session outside its with block is told, not hung."""
     with pytest.raises(UsageError, match="context manager"):
         Preflight().check({})
+
+
+def test_closing_a_session_ends_the_check_that_runs(server: MediaServer) -> None:
+    """Its caller, in another thread, gets an error of ours; later calls are told that it is closed."""
+    session = Preflight(allow_private=True, timeout=30.0)
+    url = server.serve("silent.mp4", behaviour=Silent())
+    with ThreadPoolExecutor(1) as threads:
+        with session:
+            waiting = threads.submit(session.probe, url)
+            while not server.asked("silent.mp4") and not waiting.done():
+                time.sleep(0.01)
+        with pytest.raises(UsageError, match="was closed while a check was running"):
+            waiting.result(5)
+    with pytest.raises(UsageError, match="has ended"):
+        session.probe(url)
 
 
 def test_a_local_file_is_judged_like_its_upload(server: MediaServer, tmp_path: Path) -> None:

@@ -126,6 +126,18 @@ def test_text_tells_each_under_its_name(desk: Path) -> None:
     assert done.stderr == "preflight check: empty.json: empty; a request is needed\n"
 
 
+@pytest.mark.parametrize("words", ["--format=csv", "--format=text", "-q"])
+def test_a_name_is_no_command_for_the_runner(desk: Path, words: str) -> None:
+    """GitHub's runner takes a line that begins with `::` for one, blanks before it or not; `./` names the same file."""
+    names = ("::warning::hi.motion.json", " ::error::ho.motion.json", "plain.motion.json")
+    for name in names:
+        request(desk / "here" / name)
+    done = run(*names, words, cwd=desk / "here")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line.lstrip().startswith("::")] == []
+    assert all(f"\n{name}" in f"\n{done.stdout}" for name in ("./::warning::hi", "./ ::error::ho", "plain"))
+
+
 def test_json_is_an_object_a_line(desk: Path) -> None:
     """Each begins with its file; the rest is the report, the same as of one file alone."""
     done = run("fail.json", "empty.json", "pass.json", "--format", "json", cwd=desk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
@@ -194,6 +195,13 @@ def test_what_the_policy_lets_through(world: World, clip: str, words: list[str],
         (["--yes"], {"PREFLIGHT_API_KEY": "Bearer sk-secret-0123456789"}, {}, "the word Bearer is added here"),
         (["--yes"], {"PREFLIGHT_BASE_URL": "http://xcompute.us"}, {}, "travel readable"),
         (["--yes", "--base-url", "nonsense"], {}, {}, "no address to submit to"),
+        (["--yes"], {"SSL_CERT_FILE": "/nowhere/authorities.pem"}, {}, "(SSL_CERT_FILE) cannot be read: No such file"),
+        (
+            ["--yes", "--base-url", "https://p.example", "--proxy", "socks5://127.0.0.1:1", "--trust-proxy"],
+            {},
+            {},
+            "proxy is the URL of an HTTP proxy",
+        ),
         (["--yes"], {}, {"video_url": str(MEDIA / "dance-8s.mp4")}, "video_url is no URL"),
         (["--yes"], {}, {"image_url": "portrait.jpg"}, "image_url is no URL"),
         (["--yes", "--max-cost", "1"], {}, {}, "max_cost needs a price"),
@@ -249,6 +257,43 @@ def test_every_answer_has_its_exit_code(world: World, outcome: str) -> None:
 def test_all_outcomes_are_covered_here() -> None:
     """A new kind of outcome needs an exit code and a test."""
     assert {*ANSWERS, "accepted", "not-sent", "blocked", "declined"} == {kind.value for kind in OutcomeKind}
+
+
+def test_a_crash_after_the_request_was_sent_hides_no_job(world: World) -> None:
+    """The last net: what breaks here (Python's own zlib, in this process) is told beside what may have become of it."""
+    packed = gzip.compress(b'{"data": [{"task_id": "task_1"}]}')
+    world.provider.then(Reply(200, packed))
+    code = f"""if True:
+        import zlib
+        def broken(**_):
+            raise ArithmeticError({KEY!r})
+        zlib.decompressobj = broken
+        from preflight.cli import main
+        main(["submit", "-", "--yes", "--format", "json", "--allow-private"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        input=json.dumps(world.request()),
+        capture_output=True,
+        check=False,
+        timeout=60,
+        text=True,
+        env=world.environment(),
+    )
+    told = json.loads(done.stdout)["submission"]
+    assert (done.returncode, told["outcome"], told["accepted"]) == (16, "unanswered", None)
+    assert NOT_YET[:21] in told["next"]
+    assert "ArithmeticError at" in told["message"]
+    assert KEY not in done.stdout + done.stderr
+    assert len(world.provider.asked) == 1
+
+
+def test_a_task_beside_an_error_is_on_the_screen(world: World) -> None:
+    """A duplicate may be the job of an earlier attempt."""
+    world.provider.then(Reply(409, b'{"error": {"message": "duplicate"}, "task_id": "task_7"}'))
+    done = world.submit("-", "--yes", "-q", given=world.request())
+    assert done.returncode == 17
+    assert "It names a task: task_7." in done.stdout
 
 
 def test_a_timeout_before_and_after(world: World) -> None:

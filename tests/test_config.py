@@ -81,6 +81,31 @@ def test_a_profile_stands_beside_its_file(tmp_path: Path) -> None:
     deep = tmp_path / "deep"
     deep.mkdir()
     assert load_config(deep, {}).settings["profile"].value == str(tmp_path / "limits" / "ours.toml")
+    (tmp_path / "preflight.toml").write_text('profile = "limits/ours"\n')
+    assert load_config(deep, {}).settings["profile"].value == str(tmp_path / "limits" / "ours")
+
+
+def test_a_table_is_no_variable(tmp_path: Path) -> None:
+    """Nobody reads it, so it is pointed out."""
+    tables = sorted(f"PREFLIGHT_{key.upper()}" for key, kind in KEYS.items() if kind == "table")
+    found = load_config(tmp_path, dict.fromkeys([*tables, "PREFLIGHT_PRICE", "PREFLIGHT_PROXY"], "1"))
+    assert (len(tables), found.unknown_variables) == (4, tuple(tables))
+
+
+def test_a_closed_folder_has_no_settings_for_us(tmp_path: Path) -> None:
+    """What may not be looked into is passed over; root may look everywhere, and is somebody else meanwhile."""
+    deep = tmp_path / "closed" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "preflight.toml").write_text("strict = true\n")
+    me = os.geteuid()
+    deep.parent.chmod(0)
+    try:
+        os.seteuid(65534 if me == 0 else me)
+        assert load_config(deep, {}).file is None
+    finally:
+        os.seteuid(me)
+        deep.parent.chmod(0o700)
+    assert load_config(deep, {}).file == deep / "preflight.toml"
 
 
 # ---------------------------------------------------------------------------------------------- mistakes
@@ -119,6 +144,10 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_config(tmp_path, {"PREFLIGHT_CONFIG": str(tmp_path / "gone.toml")})
     (tmp_path / "preflight.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="UTF-8"):
+        load_config(tmp_path, {})
+    (tmp_path / "preflight.toml").unlink()
+    (tmp_path / "pyproject.toml").symlink_to("/proc/self/mem")  # opens, and refuses to be read even by root
+    with pytest.raises(UsageError, match=r"pyproject\.toml: Input/output error"):
         load_config(tmp_path, {})
 
 
@@ -254,6 +283,19 @@ def test_a_check_heeds_the_file(run: Callable[..., subprocess.CompletedProcess[s
     told = json.loads(run(*CHECK, "--price=0.7", "--ignore=video-too-long", PREFLIGHT_PRICE="0.6").stdout)
     assert told["estimate"]["cost"]["per_second"] == "0.7"
     assert told["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("words", [CHECK, ("config", "show")])
+def test_a_working_folder_that_is_gone(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Then there is no file in it."""
+    code = "import os, sys; os.rmdir(os.getcwd()); from preflight.cli import main; main(sys.argv[1:])"
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    environ = {**os.environ, "PYTHONPATH": str(MEDIA.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_broken_file_is_one_line(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import gc
 import inspect
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 import preflight
 from preflight import GenerationRequest, GuardCannotRead, PreflightFailed, UsageError
 from tests.guarding import World, options, provider
+from tests.servers import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -236,6 +239,94 @@ def test_a_forked_process_has_a_session_of_its_own(server: MediaServer) -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
     assert (done.stdout, done.returncode) == ("pass\npass\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("ending", ["guard.close()", "del guard; gc.collect()", "pass"])
+def test_a_forked_process_leaves_its_parent_s_session_alone(server: MediaServer, ending: str) -> None:
+    """Whatever the child does with its copy, used before or not: the parent's connections stay, and the child ends."""
+    world = World(server)
+    code = f"""if True:
+        import gc, os, signal, threading, time, preflight
+        guard = preflight.guard.Guard(allow_private=True, ignore=iter(["url-private-allowed"]), reuse_seconds=0)
+        guard.admit({world.good!r})
+        for used in (True, False):
+            child = os.fork()
+            if not child:
+                signal.alarm(10)
+                if used:
+                    guard.admit({world.good!r})
+                {ending}
+                for _ in range(60):
+                    time.sleep(0.05)
+                    if not [thread for thread in threading.enumerate() if thread.name == "preflight-end"]:
+                        os._exit(0)
+                os._exit(1)
+            print(os.waitpid(child, 0)[1], flush=True)
+        print(guard.admit({world.good!r}).image.transfer.connections, flush=True)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=40)
+    assert (done.stdout, done.stderr, done.returncode) == ("0\n0\n0\n", "", 0)
+
+
+def _stuck(server: MediaServer) -> tuple[World, dict[str, Any]]:
+    """A request whose check does not end by itself for a long while."""
+    world = World(server)
+    return world, {**world.good, "video_url": server.serve("silent.mp4", behaviour=Silent())}
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_closing_a_guard_ends_the_check_that_runs(server: MediaServer, isolation: str) -> None:
+    """Whoever waits for it is told, nothing is left behind, and the next check opens the guard again."""
+    world, stuck = _stuck(server)
+    guard = preflight.guard.Guard(**options(isolation=isolation, timeout=30.0))
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(guard.admit, stuck)
+        _wait_for_silence(server)
+        guard.close()
+        with pytest.raises(UsageError, match="was closed while a check was running"):
+            waiting.result(5)
+    assert server.wait_closed()
+    assert [thread.name for thread in threading.enumerate() if thread.name == "preflight"] == []
+    assert guard.admit(world.good).verdict == "pass"
+    guard.close()
+
+
+def test_closing_a_guard_cancels_no_task_of_its_user(server: MediaServer) -> None:
+    """The task that waits for a check gets an error of ours; one that is cancelled by its owner stays cancelled."""
+    world, stuck = _stuck(server)
+
+    async def program() -> tuple[bool, bool]:
+        async with preflight.guard.Guard(**options(timeout=30.0)) as guard:
+            closed, cancelled, at_once = (asyncio.create_task(guard.aadmit(stuck)) for _ in range(3))
+            await asyncio.sleep(0)  # each has begun its check, which may not have taken a step of its own
+            at_once.cancel()
+            await asyncio.to_thread(_wait_for_silence, server)
+            cancelled.cancel()
+            await asyncio.wait((cancelled, at_once))
+            await guard.aclose()
+            with pytest.raises(UsageError, match="was closed while a check was running"):
+                await closed
+            assert (await guard.aadmit(world.good)).verdict == "pass"
+        return cancelled.cancelled(), at_once.cancelled()
+
+    assert asyncio.run(program()) == (True, True)
+
+
+def _wait_for_silence(server: MediaServer) -> None:
+    for _ in range(1000):
+        if server.asked("silent.mp4"):
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody has asked for the video")
+
+
+def test_what_is_ignored_may_come_from_an_iterator(server: MediaServer) -> None:
+    """It can be read once, and a guard makes more than one session."""
+    world = World(server)
+    with preflight.guard.Guard(**options(ignore=iter(["url-private-allowed"]), block_warn=True)) as guard:
+        for _ in range(2):
+            assert {item.rule for item in guard.admit(world.good).ignored} == {"url-private-allowed"}
+            guard.close()
 
 
 def test_a_guard_that_nobody_closes_ends_with_the_program(server: MediaServer) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gzip
 import io
 import json
 import logging
+import pickle
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -253,6 +255,16 @@ def test_requests_streams_and_keeps_its_adapter(shop: Provider, server: MediaSer
         with pytest.raises(PreflightFailed):
             session.post(shop.url, json=world.bad, timeout=3)
     assert (Counting.sent, Counting.closed) == (1, 1)
+
+
+def test_a_guard_is_not_pickled() -> None:
+    """A session of requests can be pickled with its adapters; a copy without its guard would be none."""
+    with requests.Session() as session:
+        guard = preflight.guard.requests(**options())
+        session.mount("https://", guard)
+        for copied in (lambda: pickle.dumps(session), lambda: pickle.dumps(guard), lambda: copy.copy(guard)):
+            with pytest.raises(TypeError, match="make one where it is used"):
+                copied()
 
 
 def test_a_text_as_body_is_read(shop: Provider, server: MediaServer) -> None:

@@ -430,7 +430,7 @@ def test_sarif_without_a_file() -> None:
 # ----------------------------------------------------------------------------------- the action and the hook
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
-STEPS = {step["id"]: step for step in ACTION["runs"]["steps"] if "id" in step}
+STEPS = {step["name"]: step for step in ACTION["runs"]["steps"] if "run" in step}
 
 
 @pytest.fixture
@@ -465,7 +465,7 @@ def _shell(script: str, desk: Path, **variables: str) -> subprocess.CompletedPro
 def _act(desk: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     """The action's check, with these inputs and its defaults."""
     given = {name: item.get("default", "") for name, item in ACTION["inputs"].items()} | inputs
-    step = STEPS["check"]
+    step = STEPS["Check the requests"]
     variables = {
         name: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda match: given[match[1]], value)
         for name, value in step["env"].items()
@@ -517,7 +517,7 @@ def test_the_action_knows_its_version(desk: Path) -> None:
 
 def test_the_action_installs_its_own_checkout() -> None:
     """Not whatever a registry has under that name; and its scripts hold no expression that an input could fill."""
-    assert '"$GITHUB_ACTION_PATH"' in STEPS["install"]["run"]
+    assert '"$GITHUB_ACTION_PATH"' in STEPS["Install preflight"]["run"]
     for step in STEPS.values():
         assert step["shell"] == "bash"
         assert "${{" not in step["run"]

@@ -81,6 +81,8 @@ def test_the_page_s_errors(status: int, kind: OutcomeKind, accepted: bool | None
         (200, b"[" * 100_000, K.NOT_UNDERSTOOD, None),
         (200, b'{"code": ' + b"9" * 10_000 + b"}", K.NOT_UNDERSTOOD, None),
         (200, b'{"code": "' + b"9" * 10_000 + b'"}', K.NOT_UNDERSTOOD, None),
+        (200, b'{"code": "000404' + b"4" * 5000 + b'"}', K.NOT_UNDERSTOOD, None),
+        (200, b'{"code": "0004044"}', K.NOT_UNDERSTOOD, None),
         (200, PAGE[402].body, K.BALANCE, False),
         (200, b'{"code": 429, "message": "slow down"}', K.RATE_LIMITED, False),
         (200, b'{"error": {"code": "x", "type": "authentication_error"}}', K.AUTHENTICATION, False),
@@ -92,6 +94,8 @@ def test_the_page_s_errors(status: int, kind: OutcomeKind, accepted: bool | None
         (400, b"<html>", K.INVALID_REQUEST, False),
         (403, b'{"message": "no"}', K.AUTHENTICATION, False),
         (404, b"not here", K.NOT_UNDERSTOOD, False),
+        (408, b"<html>Request Timeout</html>", K.NOT_UNDERSTOOD, None),
+        (409, b'{"message": "duplicate request"}', K.NOT_UNDERSTOOD, None),
         (418, b"{}", K.NOT_UNDERSTOOD, False),
         (422, b'{"detail": "video_duration_too_long"}', K.INVALID_REQUEST, False),
         (502, b"<html>Bad Gateway</html>", K.PROVIDER_ERROR, None),
@@ -102,6 +106,43 @@ def test_other_answers(status: int, body: bytes, kind: OutcomeKind, accepted: bo
     """Gateways, relays and broken bodies: the status decides, and a doubt is told as a doubt."""
     outcome = read_answer(status, body)
     assert (outcome.kind, outcome.accepted) == (kind, accepted)
+    assert ("look at your tasks" in advice(outcome)) is (accepted is None)
+    assert ("Nothing was accepted" in advice(outcome)) is (accepted is False)
+
+
+@pytest.mark.parametrize("status", [302, 400, 408, 409, 429, 500])
+def test_a_task_beside_an_error_is_told(status: int) -> None:
+    """There may be a job then, and this is its name."""
+    outcome = read_answer(status, b'{"error": {"message": "already there"}, "task_id": "task_7"}')
+    kind = K.PROVIDER_ERROR if status == 500 else K.NOT_UNDERSTOOD
+    assert (outcome.kind, outcome.accepted, outcome.task_ids) == (kind, None, ("task_7",))
+    assert "task_7" in headline(outcome)
+    assert "look at your tasks" in advice(outcome)
+
+
+@pytest.mark.parametrize(
+    ("task", "key"),
+    [
+        ("cgt-20261122101512-abcde", KEY),
+        ("task_01", "task"),
+        ("task_01", "sk-task-01"),
+        ("ABCDEFGH.video:20261122", "sk-abcdefgh-20261122"),
+        ("a" * 200, KEY),
+    ],
+)
+def test_a_task_s_id_is_told_whole(task: str, key: str) -> None:
+    """The job is paid for, and found by nothing else: what stands in a URL or in a key as well is no secret here."""
+    body = json.dumps({"data": [{"task_id": task}]}).encode()
+    outcome = read_answer(200, body, key=key, urls=["https://media.example.com/a.mp4?v=20261122&w=ABCDEFGH"])
+    assert outcome.task_ids == (task,)
+
+
+def test_a_key_is_no_task_s_id() -> None:
+    """The whole key goes, also where it stands in place of an id."""
+    body = json.dumps({"data": [{"task_id": f"t-{KEY.upper()}"}]}).encode()
+    (shown,) = read_answer(200, body, key=KEY).task_ids
+    assert shown.startswith("t-")
+    assert KEY[3:] not in shown.lower()
 
 
 def test_a_stranger_s_words_are_made_safe() -> None:
@@ -126,8 +167,9 @@ def test_a_stranger_s_words_are_made_safe() -> None:
 def test_no_answer_is_too_strange(status: int, body: bytes) -> None:
     """Whatever comes, there is one outcome; accepted only with a task, and every text of it is one printable line."""
     outcome = read_answer(status, body)
-    assert (outcome.accepted is True) == bool(outcome.task_ids) == (outcome.kind is K.ACCEPTED)
-    assert outcome.accepted is not True or 200 <= status < 300
+    succeeded = 200 <= status < 300
+    assert (outcome.accepted is True) == (bool(outcome.task_ids) and succeeded) == (outcome.kind is K.ACCEPTED)
+    assert outcome.accepted is not False or not outcome.task_ids
     assert all(clean(text, None) == text for text in (*outcome.task_ids, outcome.message or "", headline(outcome)))
     assert json.loads(json.dumps(outcome.wire()))["outcome"] == outcome.kind
 
@@ -334,9 +376,26 @@ def test_a_proxy_that_refuses_has_seen_no_key(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_proxy_of_another_kind_is_told_before_anything_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SOCKS is not spoken here: one line instead of a crash after the check."""
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    """SOCKS is not spoken here: one line instead of a crash after the check, and it blames whoever named the proxy."""
+    socks = "socks5://me:secret@127.0.0.1:1080"
+    with pytest.raises(UsageError, match="proxy is the URL of an HTTP proxy") as told:
+        endpoint("https://provider.example", KEY, proxy=socks)
+    assert "secret" not in str(told.value)
+    monkeypatch.setenv("ALL_PROXY", socks)
     with pytest.raises(UsageError, match="HTTPS_PROXY"):
+        endpoint("https://provider.example", KEY)
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "No such file"), ("no certificate", "no certificate in it")])
+def test_authorities_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, says: str
+) -> None:
+    """A fault of the environment, told before anything is fetched."""
+    file = tmp_path / "authorities.pem"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(UsageError, match=f"SSL_CERT_FILE.*{says}"):
         endpoint("https://provider.example", KEY)
 
 
@@ -374,6 +433,13 @@ def test_a_rate_limit_inside_a_success_is_not_repeated(provider: Provider) -> No
     assert (outcome.kind, len(provider.asked)) == (K.RATE_LIMITED, 1)
 
 
+def test_a_rate_limit_that_names_a_task_is_not_repeated(provider: Provider) -> None:
+    """There may be that job."""
+    provider.then(replace(PAGE[429], body=b'{"task_id": "task_7"}', headers=(("Retry-After", "0"),)))
+    outcome, _ = post(provider)
+    assert (outcome.kind, outcome.task_ids, len(provider.asked)) == (K.NOT_UNDERSTOOD, ("task_7",), 1)
+
+
 def test_a_post_that_failed_after_a_rate_limit_is_not_repeated(provider: Provider) -> None:
     """What is put off may be asked again; what went unanswered may not."""
     provider.then(rate_limit("1"), Trouble("after-reading", "reset"))
@@ -390,6 +456,14 @@ def test_a_redirect_is_not_followed(provider: Provider) -> None:
         provider.then(Reply(307, b"", (("Location", f"{elsewhere.base}/v1/videos/generations"),)))
         outcome, _ = post(provider)
         assert (outcome.kind, outcome.status, elsewhere.connections) == (K.NOT_UNDERSTOOD, 307, 0)
+
+
+@pytest.mark.parametrize("place", ["http://xn--/", "http://\xe2\x98\x83.com/", "http://[", "//", "http://a:b/"])
+def test_a_redirect_to_nowhere_is_an_answer(provider: Provider, place: str) -> None:
+    """Its host is not looked at: it was reached, and what it said is its status."""
+    provider.then(Reply(302, b"", (("Location", place),)))
+    outcome, _ = post(provider)
+    assert (outcome.kind, outcome.accepted, outcome.status, outcome.message) == (K.NOT_UNDERSTOOD, None, 302, None)
 
 
 def test_the_key_is_in_no_log_and_no_repr(provider: Provider, caplog: pytest.LogCaptureFixture) -> None:

@@ -139,11 +139,17 @@ def _tell(checked: Checked, manner: Manner, *, first: bool) -> None:
         line = {"file": name, **report.model_dump(mode="json", by_alias=True)}
         output.write_utf8(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
     elif report and manner.format == "csv":
-        output.write_utf8(_row(name, report, header=first))
+        output.write_utf8(_row(_beginning(name), report, header=first))
     elif report and manner.format == "text":
+        name = _beginning(name)
         heading = f"{name}: " if manner.verbosity < 0 else f"{name}\n\n" if first else f"\n{name}\n\n"
         output.write(heading)
         output.write_report(report, "text", manner.verbosity, no_color=manner.no_color, strict=manner.strict)
+
+
+def _beginning(name: str) -> str:
+    """The name of a file as it may begin a line: GitHub's runner takes `::` there for a command."""
+    return f"./{name}" if name.lstrip().startswith("::") else name
 
 
 def _row(name: str, report: Report, *, header: bool) -> str:

@@ -19,6 +19,7 @@ from preflight.cli.check import read_payload, request_flags
 from preflight.cli.interrupts import on_interrupt
 from preflight.findings import ExitCode
 from preflight.language import about, say, told
+from preflight.provider import ANSWER_SECONDS, BASE_URL, WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,11 +41,11 @@ _policy_options = options.together(
 )  # fmt: skip
 _provider_options = options.together(
     click.option("-y", "--yes", is_flag=True, help="Do not ask; needed where standard input is no terminal."),
-    click.option("--base-url", envvar="PREFLIGHT_BASE_URL", metavar="URL", default="https://xcompute.us",
+    click.option("--base-url", envvar="PREFLIGHT_BASE_URL", metavar="URL", default=BASE_URL,
                  show_default=True, help="Where the provider is; also PREFLIGHT_BASE_URL."),
-    click.option("--answer-timeout", type=options.SECONDS, default=120.0, show_default=True, metavar="SECONDS",
+    click.option("--answer-timeout", type=options.SECONDS, default=ANSWER_SECONDS, show_default=True, metavar="SECONDS",
                  help="For the provider's answer, everything included."),
-    click.option("--max-wait", type=options.SECONDS, default=120.0, show_default=True, metavar="SECONDS",
+    click.option("--max-wait", type=options.SECONDS, default=WAIT_SECONDS, show_default=True, metavar="SECONDS",
                  help="Wait so long in all when the provider puts it off (status 429)."),
 )  # fmt: skip
 
@@ -112,12 +113,7 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     policy = Policy(not allow_unknown, strict, max_billed_seconds, max_cost)
     if not yes and (sys.stdin is None or not sys.stdin.isatty()):
         raise click.UsageError(say("standard input is no terminal, so nobody can be asked: add --yes"))
-    chosen = {
-        "profile": profile or "xcompute",
-        "price": price,
-        "ignore": ignore,
-        **network,
-    }
+    chosen = {"price": price, "ignore": ignore, **network} | ({"profile": profile} if profile else {})
     report = _check(payload, policy, chosen, shown=not quiet)
     if format_ == "text":
         output.write_report(report, "text", level, no_color=no_color, strict=strict)
@@ -132,10 +128,12 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter for each option)
 def _check(payload: Mapping[str, object], policy: Policy, chosen: dict[str, Any], *, shown: bool) -> Report:
     with output.status(say("fetching image and video …"), shown=shown):
         from preflight.api import Preflight
-        from preflight.settings import settings_of
 
         if policy.max_cost is not None:
-            policy.require_price(settings_of(chosen["profile"], {"price": chosen["price"]}))
+            from preflight.profiles import DEFAULT
+            from preflight.settings import settings_of
+
+            policy.require_price(settings_of(chosen.get("profile", DEFAULT), {"price": chosen["price"]}))
         with Preflight(expect=payload, **chosen) as preflight:
             return preflight.check(payload)
 
@@ -156,8 +154,25 @@ def _held_back(report: Report, policy: Policy, *, ask: bool) -> Outcome | None:
 def _submit(body: bytes, to: Endpoint, max_wait: float, attempt: Attempt) -> Outcome:
     from preflight.provider import client
 
-    with output.status(say("waiting for the provider's answer …")):
-        return client.submit(body, to, pause=_pause, max_wait=max_wait, attempt=attempt)
+    try:
+        with output.status(say("waiting for the provider's answer …")):
+            return client.submit(body, to, pause=_pause, max_wait=max_wait, attempt=attempt)
+    except Exception as error:  # the last net: a crash must not hide that there may be a job
+        if not attempt.sent:
+            raise
+        return _crashed(error)
+
+
+def _crashed(error: Exception) -> Outcome:
+    """A fault of ours after the request was sent; its kind and place, never its words, which may hold the key."""
+    from traceback import extract_tb
+
+    from preflight.provider.answers import Outcome, OutcomeKind
+
+    frame = extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+    words = say("this is a fault of preflight ({what}): please report it", what=what)
+    return Outcome(OutcomeKind.UNANSWERED, None, message=words)
 
 
 def _pause(seconds: float, number: int) -> None:
@@ -202,7 +217,7 @@ def _write(report: Report, outcome: Outcome, format_: str, level: int, *, no_col
             output.write_utf8(json.dumps(both, ensure_ascii=False) + "\n")
         else:
             output.write(_text(outcome, quiet=level < 0, color=output.use_color(no_color)))
-    except output.OutputLost:
+    except Exception:  # the output is lost, or cannot be made
         output.say(about("preflight submit", headline(outcome)))
         raise
     if outcome.accepted is not False and os.path.samestat(os.fstat(sys.stdout.fileno()), Path(os.devnull).stat()):

@@ -7,13 +7,14 @@ start-up time is dearest. A socket is opened here, and becomes a stream, plain o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import ssl
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from preflight.deliver.library import httpcore
+
+if TYPE_CHECKING:
+    import ssl
 
 
 async def connect(address: str, port: int, timeout: float | None) -> SocketStream:
@@ -95,8 +96,9 @@ class SocketStream(httpcore.AsyncNetworkStream):
             return
         _, writer = self._streams
         writer.transport.abort()
-        with contextlib.suppress(OSError, ssl.SSLError):
-            await writer.wait_closed()
+        # The loop lets go of the socket in its next turn. `wait_closed` would hand on the cancellation of another
+        # task that has waited for the same.
+        await asyncio.sleep(0)
 
     def get_extra_info(self, info: str) -> Any:
         """What the library asks of a connection."""

@@ -35,8 +35,11 @@ _OF_PARENTS: list[Preflight] = []
 REUSE_SECONDS = 300.0
 
 
-def _end(session: Preflight) -> None:
+def _end(session: Preflight, process: int) -> None:
     """Close the session of a guard that nobody holds any more: beside whichever thread happens to collect garbage."""
+    if process != os.getpid():
+        _OF_PARENTS.append(session)
+        return
     threading.Thread(target=session.__exit__, name="preflight-end", daemon=True).start()
 
 
@@ -88,7 +91,13 @@ class Guard:
         settings = settings_of(options.pop("profile", DEFAULT), options)
         self._policy.require_price(settings)
         self._lang = settings.lang
-        self._options: AllOptions = {**options, "profile": settings.profile, "lang": settings.lang}
+        # As they were read: what was given may be an iterator, and name a language that changes.
+        self._options: AllOptions = {
+            **options,
+            "profile": settings.profile,
+            "ignore": settings.ignore,
+            "lang": settings.lang,
+        }
         self._session, self._process = Preflight(**self._options), os.getpid()
 
     def admit(self, payload: Payload) -> Report:
@@ -138,19 +147,27 @@ class Guard:
 
     def _opened(self) -> Preflight:
         with self._lock:
-            if self._process != os.getpid():  # forked: what the session remembers is here, its thread is not
-                _OF_PARENTS.append(self._session)
-                self._session, self._process, self._abandoned = Preflight(**self._options), os.getpid(), None
+            self._leave_to_parent()
             if self._abandoned is None:
-                self._abandoned = weakref.finalize(self, _end, self._session)
+                self._abandoned = weakref.finalize(self, _end, self._session, self._process)
                 self._abandoned.atexit = False  # what is open then ends with the process
             return self._session.__enter__()
+
+    def _leave_to_parent(self) -> None:
+        """After a fork: what the session remembers is here, its thread is not."""
+        if self._process == os.getpid():
+            return
+        if self._abandoned is not None:
+            self._abandoned.detach()
+        _OF_PARENTS.append(self._session)
+        self._session, self._process, self._abandoned = Preflight(**self._options), os.getpid(), None
 
     # ------------------------------------------------------------------------------------------------- the end
 
     def close(self) -> None:
         """Let go of connections and of the process that probes."""
         with self._lock:
+            self._leave_to_parent()
             if self._abandoned is not None:
                 self._abandoned.detach()
                 self._abandoned = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from preflight.guard.payload import PATH, matcher, read_body
+from preflight.language import say
 
 if TYPE_CHECKING:
     import requests
@@ -48,6 +49,14 @@ class RequestsGuard(HTTPAdapter):
         if not self._submits(request.method or "", urlsplit(request.url or "").path):
             return None
         return self._guard.ours(lambda: read_body(request.body, request.headers.get("Content-Encoding")))
+
+    def __getstate__(self) -> NoReturn:
+        """The adapter's own would leave the guard behind.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(say("a guard holds a session and cannot be pickled or copied: make one where it is used"))
 
     def close(self) -> None:
         """Close the adapter inside, and the guard."""

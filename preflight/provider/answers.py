@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 
 #: Longest body that is read, in bytes; a real answer has a few hundred.
 LONGEST_BODY = 65_536
+#: Longest number of it that is looked at, in digits.
+_LONGEST_CODE = 6
 #: Longest text of it that is looked at, in characters.
 _LONGEST_TEXT = 8_192
 _KEY_WORD = re.compile(r"[0-9A-Za-z]{8,}")
+#: What a task's id looks like: nothing to escape, and no URL.
+_TASK = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+#: A key that is shorter stands in other words by chance.
+_SHORTEST_KEY = 8
 
 
 class OutcomeKind(StrEnum):
@@ -83,6 +89,8 @@ _BY_TYPE = {
     "rate_limit_error": OutcomeKind.RATE_LIMITED,
     "server_error": OutcomeKind.PROVIDER_ERROR,
 }
+#: Of the 4xx, those behind which there may be a job: a gateway gave up waiting for the provider; it is there already.
+_OPEN = frozenset((408, 409))
 #: Kinds by which the provider says that it did not take the job.
 _REFUSED = frozenset(
     {
@@ -101,12 +109,14 @@ def read_answer(
     said = _object(body)
     message = _words(said)
     shown = None if message is None else _safe(message, key, urls)
-    if 200 <= status < 300 and (tasks := tuple(_tasks(said))):
-        ids = tuple(_safe(task, key, urls) for task in tasks)
+    ids = tuple(_shown_task(task, key, urls) for task in _tasks(said))
+    if 200 <= status < 300 and ids:
         return Outcome(OutcomeKind.ACCEPTED, True, ids, status, shown)
     kind = _kind_inside(said) if status < 300 else _kind_of(status)
-    accepted = False if kind in _REFUSED or 400 <= status < 500 else None
-    return Outcome(kind, accepted, (), status, shown, retry_after)
+    if ids and kind in _REFUSED:  # of what is refused there is no task
+        kind = OutcomeKind.NOT_UNDERSTOOD
+    refused = kind in _REFUSED or (400 <= status < 500 and status not in _OPEN)
+    return Outcome(kind, False if refused and not ids else None, ids, status, shown, retry_after)
 
 
 def _kind_of(status: int) -> OutcomeKind:
@@ -118,8 +128,9 @@ def _kind_inside(said: Mapping[str, object]) -> OutcomeKind:
     for holder in (said.get("error"), said):
         if isinstance(holder, Mapping):
             code, named = holder.get("code"), holder.get("type")
-            if isinstance(code, int | str) and str(code).isdecimal() and 400 <= int(str(code)[:6]) < 600:
-                return _kind_of(int(code))
+            digits = str(code) if isinstance(code, int | str) else ""
+            if digits.isdecimal() and len(digits) <= _LONGEST_CODE and 400 <= int(digits) < 600:
+                return _kind_of(int(digits))
             if isinstance(named, str) and named in _BY_TYPE:
                 return _BY_TYPE[named]
     return OutcomeKind.NOT_UNDERSTOOD
@@ -156,6 +167,13 @@ def _words(said: Mapping[str, object]) -> str | None:
     return None
 
 
+def _shown_task(task: str, key: str, urls: Iterable[str]) -> str:
+    """A task's id, whole where it is one: parts of it that also stand in the key or in a URL do so by chance."""
+    if not _TASK.fullmatch(task):
+        return _safe(task, key, urls)
+    return re.sub(re.escape(key), GONE, task, flags=re.IGNORECASE) if len(key) >= _SHORTEST_KEY else task
+
+
 def _safe(text: str, key: str, urls: Iterable[str]) -> str:
     """A stranger's text as it may be shown: without the key, without what URLs must not show, on one short line."""
     text = text[:_LONGEST_TEXT]
@@ -180,6 +198,10 @@ def headline(outcome: Outcome) -> str:
             return say("Not submitted. {why}", why=outcome.message)
         case OutcomeKind.DECLINED:
             return say("Not submitted, as you wish.")
+        case _ if outcome.task_ids:
+            return say(
+                "{answer} It names a task: {tasks}.", answer=_answered(outcome), tasks=", ".join(outcome.task_ids)
+            )
         case _:
             return _answered(outcome)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,16 +31,11 @@ from preflight.errors import UsageError
 from preflight.language import say, told
 from preflight.log import log
 from preflight.printable import clean
+from preflight.provider import ANSWER_SECONDS, BASE_URL, WAIT_SECONDS
 from preflight.provider.answers import LONGEST_BODY, Outcome, OutcomeKind, read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-BASE_URL = "https://xcompute.us"
-#: The provider probes the media before it answers, so an answer may take a while (seconds).
-ANSWER_SECONDS = 120.0
-#: How long all pauses that a rate limit asks for may be, taken together (seconds).
-WAIT_SECONDS = 120.0
 
 _PATH = "/v1/videos/generations"
 _CONNECT_SECONDS = 15.0
@@ -77,7 +73,7 @@ def endpoint(base_url: str, key: str | None, *, proxy: str | None = None, timeou
 
     Raises:
         UsageError: there is no key, or one that no header can carry; the key would travel where others read it; or
-            there is no way through the environment's proxy.
+            there is no way through the proxy, or no certificate authority.
     """
     found = Endpoint(_address(base_url), _checked_key(key), proxy, timeout)
     _client(found)
@@ -147,7 +143,7 @@ def submit(
     running = attempt or Attempt()
     for number in range(1, _ATTEMPTS + 1):
         outcome = replace(asyncio.run(_post(body, to, running)), attempts=number)
-        if outcome.status != _PUT_OFF or number == _ATTEMPTS:
+        if outcome.status != _PUT_OFF or outcome.accepted is not False or number == _ATTEMPTS:
             break
         asked = _FIRST_PAUSE * 2 ** (number - 1) if outcome.retry_after is None else outcome.retry_after
         seconds = max(asked, _SHORTEST_PAUSE)
@@ -236,21 +232,37 @@ def _client(to: Endpoint) -> httpx.AsyncClient:
     """A client for one POST.
 
     Raises:
-        UsageError: a proxy of the environment is of a kind that the HTTP library does not speak.
+        UsageError: a proxy is of a kind that the HTTP library does not speak, or the environment names certificate
+            authorities that cannot be read.
     """
     direct = _is_loopback(to.url)
+    proxy = None if direct else to.proxy
     try:
         return httpx.AsyncClient(
             verify=httpx.create_ssl_context(),
             trust_env=not direct,
-            proxy=None if direct else to.proxy,
+            proxy=proxy,
             follow_redirects=False,
             timeout=httpx.Timeout(to.timeout, connect=min(_CONNECT_SECONDS, to.timeout / 3)),
+            event_hooks={"response": [_stay]},
         )
+    except OSError as error:
+        reason = say("no certificate in it") if isinstance(error, ssl.SSLError) else told(error.strerror or "")
+        raise UsageError(
+            say("the certificate authorities (SSL_CERT_FILE) cannot be read: {reason}", reason=reason)
+        ) from None
     except (ImportError, ValueError, httpx.InvalidURL):
+        if proxy:
+            wrong = {"wanted": "http://proxy.example:3128", "value": repr(redact(proxy))}
+            raise UsageError(say("proxy is the URL of an HTTP proxy, such as {wanted}, not {value}", **wrong)) from None
         raise UsageError(
             say("the proxy of the environment (HTTPS_PROXY, ALL_PROXY) cannot be used: one with http:// is needed")
         ) from None
+
+
+async def _stay(response: httpx.Response) -> None:
+    """Forget where a redirect leads: the library looks the host's name over even where it does not follow."""
+    response.headers.pop("location", None)
 
 
 def _headers(key: str) -> dict[str, str]:
