@@ -18,7 +18,7 @@ from preflight.rules.model import Breach, Breaches, Case, Rule, rule
 from preflight.rules.url import names_local_host
 
 if TYPE_CHECKING:
-    from preflight.facts import Medium
+    from preflight.facts import Failure, Medium
 
 RFC_9110 = "RFC 9110 (HTTP Semantics), section "
 PUBLIC_LINK = f"{PAGE}: the media must be publicly reachable direct links"
@@ -298,11 +298,14 @@ def _meant(medium: Medium) -> str | None:
     return repaired(path) or (repaired(f" https://{path.lstrip('/')}") if _lacks_scheme(medium) else None)
 
 
-def _unreadable(medium: Medium, **values: str) -> Breaches:
+def _unreadable(medium: Medium) -> Failure | None:
     failure = medium.delivery.failure
-    if failure and failure.cause is Cause.NOT_A_FILE:
-        shown = redact(medium.delivery.reference)
-        yield Breach(shown, values={"path": shown, "detail": told(failure.detail), **values})
+    return failure if failure and failure.cause is Cause.NOT_A_FILE else None
+
+
+def _of_path(medium: Medium, failure: Failure, **values: str) -> Breach:
+    shown = redact(medium.delivery.reference)
+    return Breach(shown, values={"path": shown, "detail": told(failure.detail), **values})
 
 
 @rule(
@@ -317,9 +320,8 @@ def _unreadable(medium: Medium, **values: str) -> Breaches:
 )
 def scheme_missing(_: Case, medium: Medium) -> Breaches:
     """A path to nothing that begins like a host, or like a URL with a slip in it."""
-    meant = _meant(medium)
-    if meant or _lacks_scheme(medium):
-        yield from _unreadable(medium, url=redact(meant) if meant else say("https:// before it"))
+    if (failure := _unreadable(medium)) and ((meant := _meant(medium)) or _lacks_scheme(medium)):
+        yield _of_path(medium, failure, url=redact(meant) if meant else say("https:// before it"))
 
 
 @rule(
@@ -334,9 +336,9 @@ def scheme_missing(_: Case, medium: Medium) -> Breaches:
 )
 def not_a_file(_: Case, medium: Medium) -> Breaches:
     """A path to nothing, to a directory, or to what may not be read."""
-    if not _lacks_scheme(medium) and not _meant(medium):
+    if (failure := _unreadable(medium)) and not _lacks_scheme(medium) and not _meant(medium):
         home = say("Write the home directory in full, for ~ is one only where a shell reads it outside of quotes. ")
-        yield from _unreadable(medium, home=home if medium.delivery.reference.startswith("~") else "")
+        yield _of_path(medium, failure, home=home if medium.delivery.reference.startswith("~") else "")
 
 
 RULES: tuple[Rule, ...] = (
