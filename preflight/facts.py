@@ -222,6 +222,8 @@ class Cause(StrEnum):
     """Two answers describe two different files (size or ETag changed between ranges)."""
     BUDGET = "budget"
     """The byte budget ended before the facts were complete."""
+    MACHINE = "machine"
+    """This machine could not ask, or could not look at what came."""
 
     @property
     def passing(self) -> bool:
@@ -240,6 +242,7 @@ _PASSING = frozenset(
         Cause.SERVER_ERROR,
         Cause.INCONSISTENT,
         Cause.BUDGET,
+        Cause.MACHINE,
     }
 )
 

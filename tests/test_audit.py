@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from preflight.audit import auditor
 from preflight.audit.conduct import Order, begin, reopen_failed, tally_of
 from preflight.audit.durable import RunStopped
 from preflight.audit.engine import run_shards
-from preflight.audit.folder import Manifest, Run
+from preflight.audit.folder import Run
+from preflight.audit.manifest import Manifest
 from preflight.audit.model import Job, Shard
 from preflight.audit.rejudge import rejudge, require_same_rows, source_of
 from preflight.errors import UsageError
@@ -319,7 +322,7 @@ def test_facts_are_judged_anew_without_a_request(world: MediaServer, tmp_path: P
     manifest = order.manifest({} | source_of(old))
     require_same_rows(old, manifest)
     with begin(tmp_path / "two", manifest) as run:
-        rejudge(order, old, run, settings)
+        assert rejudge(order, old, run, settings, threading.Event())
         again = [result for index in run.finished() for result in run.results(index)]
     assert world.log == []
     assert [core(result) for result in again] == [core(result) for result in fresh]
@@ -366,4 +369,52 @@ def test_facts_of_other_media_are_not_judged(world: MediaServer, tmp_path: Path)
             begin(tmp_path / f"other{number}", other.manifest({})) as run,
             pytest.raises(UsageError, match="row 1 named other media"),
         ):
-            rejudge(other, old, run, settings_of("xcompute", {}))
+            rejudge(other, old, run, settings_of("xcompute", {}), threading.Event())
+
+
+def test_a_dead_target_does_not_take_down_who_redirects(tmp_path: Path) -> None:
+    """Nobody asks the target any more; the host that names it is healthy, and goes on to be asked for other files."""
+    with MediaServer() as healthy, socket.create_server(("127.0.0.2", 0)) as closed:
+        target = f"http://127.0.0.2:{closed.getsockname()[1]}/clip.mp4"
+        closed.close()
+        urls = [healthy.serve(f"gone{number}", behaviour=Redirect(target)) for number in range(20)]
+        (tmp_path / "urls.txt").write_text("\n".join([*urls, healthy.serve("fine.mp4", clip(8))]) + "\n", "utf-8")
+        order = Order(tmp_path / "urls.txt", as_medium="video", defaults={"character_orientation": "video"})
+        _, results = audit(order, tmp_path / "run", per_host=1)
+        assert [result["verdict"] for result in results] == ["fail"] * 20 + ["warn"]
+        assert len(healthy.asked("gone19")) == 1  # that it leads nowhere is known by then
+
+
+def python(folder: Path, how: str) -> str:
+    """A Python for the probe's process that does not always start."""
+    path = folder / "python"
+    path.write_text(f'#!/bin/sh\n{how}\nexec {sys.executable} "$@"\n', "utf-8")
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_a_fault_at_one_medium_ends_no_audit(
+    world: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its row is asked for once more at the end, as whatever may pass; the log has the reason."""
+    caplog.set_level("INFO", "preflight")
+    order = Order(table(tmp_path / "jobs.csv", jobs(world, 5)))
+    monkeypatch.setattr(sys, "executable", python(tmp_path, f"mkdir {tmp_path}/once 2>/dev/null && exit 7"))
+    complete, results = audit(order, tmp_path / "run")
+    assert complete
+    assert [result["verdict"] for result in results] == ["warn"] * 5
+    assert "the probe's process did not load (exit code 7)" in caplog.text
+
+
+def test_a_fault_at_every_medium_does(world: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few rows are told to be unknown for it; where there is no end to it, the fault is."""
+    order = Order(table(tmp_path / "jobs.csv", jobs(world, 2)))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-such-program"))
+    complete, results = audit(order, tmp_path / "few")
+    assert complete
+    assert [result["verdict"] for result in results] == ["unknown"] * 2
+    assert "the probe failed by itself" in json.dumps(results[0]["findings"])
+    monkeypatch.setattr(auditor, "FAULTS_IN_A_ROW", 3)
+    with pytest.raises(BaseExceptionGroup) as fault:
+        audit(order, tmp_path / "many")
+    assert fault.value.subgroup(FileNotFoundError) is not None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from preflight.audit import hosts as module
 from preflight.audit.hosts import Closing, Hosts
+from preflight.deliver.failure import failure_of
 from preflight.deliver.source import Undelivered
 from preflight.facts import Cause, Failure
 
@@ -169,7 +172,7 @@ def test_a_dead_host_is_given_up(failure: Failure) -> None:
         assert stop.value.failure is failure
         with pytest.raises(Undelivered):
             await hosts.ticket().move("a")
-        assert hosts.down() == ["a"]
+        assert hosts.is_down("a")
         await hosts.ticket().move("b")
 
     run(scenario())
@@ -186,7 +189,7 @@ def test_what_is_about_one_url_is_not_about_its_host() -> None:
         for _ in range(1000):
             hosts.hear("a", REFUSED)
             hosts.hear("a", None)
-        assert hosts.down() == []
+        assert not hosts.is_down("a")
 
     run(scenario())
 
@@ -199,7 +202,7 @@ def test_an_echo_is_not_another_failure() -> None:
         await hosts.ticket().move("a")
         for _ in range(50):
             hosts.hear("a", LIMITED)
-        assert hosts.down() == []
+        assert not hosts.is_down("a")
 
     run(scenario())
 
@@ -220,5 +223,104 @@ def test_closing() -> None:
             await hosts.ticket().move("b")
         ticket.release()
         assert hosts.active == 0
+
+    run(scenario())
+
+
+def test_a_parked_host_gets_no_last_turn() -> None:
+    """One that stands in the round when it pushes back is not asked before its pause is over."""
+
+    async def scenario() -> None:
+        hosts = Hosts(at_once=2)
+        first, other = hosts.ticket(), hosts.ticket()
+        await first.move("a")
+        await other.move("b")
+        waiting = [asyncio.create_task(hosts.ticket().move("a")) for _ in range(3)]
+        await settle()
+        hosts.hear("a", Failure(Cause.RATE_LIMITED, "busy", status=429, retry_after=0.2))
+        first.release()
+        other.release()
+        await settle()
+        assert [move.done() for move in waiting] == [False] * 3
+        await asyncio.wait(waiting, timeout=2, return_when=asyncio.FIRST_COMPLETED)
+        assert hosts.parked() == []
+        await settle()
+        assert sum(move.done() for move in waiting) == 2
+        hosts.leave("a")
+        await settle()
+        assert all(move.done() for move in waiting)
+
+    run(scenario())
+
+
+def test_a_host_in_the_round_gets_no_more_than_its_new_limit() -> None:
+    """It was asked four times at once; once it is slow, two of them are enough, though it stands in the round."""
+
+    async def scenario() -> None:
+        hosts = Hosts(at_once=4, per_host=4)
+        tickets = [hosts.ticket() for _ in range(4)]
+        for ticket in tickets[:3]:
+            await ticket.move("a")
+        await tickets[3].move("b")
+        waiting = asyncio.create_task(hosts.ticket().move("a"))
+        await settle()
+        hosts.hear("a", Failure(Cause.SERVER_ERROR, "down", status=503, retry_after=0.01))
+        await asyncio.sleep(0.05)
+        tickets[3].release()
+        await settle()
+        assert not waiting.done()
+        tickets[0].release()
+        tickets[1].release()
+        await settle()
+        assert waiting.done()
+
+    run(scenario())
+
+
+def test_a_host_without_a_past_is_forgotten() -> None:
+    """A table may name millions of them; what was learned about one stays, and weighs little."""
+
+    async def visit(hosts: Hosts, names: range, failure: Failure | None) -> int:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in names:
+            ticket = hosts.ticket()
+            await ticket.move(f"h{number}.example")
+            hosts.hear(f"h{number}.example", failure)
+            ticket.release()
+        return (tracemalloc.get_traced_memory()[0] - before) // len(names)
+
+    async def scenario() -> None:
+        hosts = Hosts()
+        tracemalloc.start()
+        try:
+            assert await visit(hosts, range(2000), None) < 10
+            assert await visit(hosts, range(2000), REFUSED) < 400
+        finally:
+            tracemalloc.stop()
+        for failures in range(2, module.FAILURES_IN_A_ROW + 1):  # one is remembered
+            await hosts.ticket().move("h7.example")
+            hosts.hear("h7.example", REFUSED)
+            assert hosts.is_down("h7.example") == (failures == module.FAILURES_IN_A_ROW)
+            hosts.leave("h7.example")
+        with pytest.raises(Undelivered):
+            await hosts.ticket().move("h7.example")
+
+    run(scenario())
+
+
+def test_what_is_about_this_machine_is_not_about_the_host() -> None:
+    """Where no more files can be opened, no host is given up, and none is forgiven."""
+    full = failure_of(OSError(errno.EMFILE, "Too many open files"))
+
+    async def scenario() -> None:
+        hosts = Hosts()
+        await hosts.ticket().move("a")
+        for _ in range(module.FAILURES_IN_A_ROW - 1):
+            hosts.hear("a", REFUSED)
+        for _ in range(100):
+            hosts.hear("a", full)
+        assert not hosts.is_down("a")
+        hosts.hear("a", REFUSED)
+        assert hosts.is_down("a")
 
     run(scenario())

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import resource
 import string
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -11,13 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflight import __version__
-from preflight.deliver.client import Client
+from preflight.deliver import exchange
+from preflight.deliver.client import Bounds, Client, Undelivered
+from preflight.deliver.failure import failure_of
+from preflight.deliver.resolver import Resolver
 from preflight.deliver.sparse import Span
-from preflight.deliver.transport import target_of
+from preflight.deliver.transport import Session, target_of
 from preflight.deliver.url import url_fault
 from preflight.facts import Cause
 from tests.delivery import CLIP, LOOPBACK, cause_of, deliver
 from tests.servers import MediaServer, NoRanges, Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 URLS = (
     "https://example.com/clip.mp4",
@@ -137,3 +148,118 @@ def test_a_body_that_is_left_ends_its_connection(server: MediaServer) -> None:
 
     asyncio.run(ask())
     assert [entry.connection for entry in server.log] == [0, 0, 1, 1]
+
+
+class _Here(Resolver):
+    """Every name leads to this machine."""
+
+    async def resolve(self, host: str, port: int) -> tuple[str, ...]:  # noqa: ARG002
+        """The loopback address."""
+        return ("127.0.0.1",)
+
+
+@contextmanager
+def files(most: int) -> Iterator[None]:
+    """This process can open no file whose number would be `most` or more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def fetch(client: Client, url: str) -> None:
+    async with client.source(url) as source:
+        await source.fetch((Span(0, 10),))
+
+
+async def left_open(server: MediaServer, most: int) -> int:
+    """How many connections the server has, once no more than `most` are left (or two seconds have passed)."""
+    end = time.monotonic() + 2
+    while server.open_connections > most and time.monotonic() < end:
+        await asyncio.sleep(0.01)
+    return server.open_connections
+
+
+def test_idle_connections_are_few(server: MediaServer) -> None:
+    """However many hosts there are, a process that may open 256 files keeps 64 connections: those used last."""
+    url = server.serve("clip.mp4", CLIP)
+
+    async def run() -> None:
+        async with Client(Bounds(allow_private=True, attempts=1), resolver=_Here()) as client:
+            for number in range(100):
+                await fetch(client, url.replace("127.0.0.1", f"h{number}.example"))
+            assert await left_open(server, 64) == 64
+            for number in range(36, 100):
+                await fetch(client, url.replace("127.0.0.1", f"h{number}.example"))
+            assert server.accepted == 100
+            await fetch(client, url.replace("127.0.0.1", "h0.example"))
+            assert server.accepted == 101
+
+    with files(256):
+        asyncio.run(run())
+    assert server.wait_closed()
+
+
+def test_an_expired_connection_is_closed(server: MediaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its host is never asked again."""
+    monkeypatch.setattr(exchange, "KEEP_ALIVE", 0.05)
+    url = server.serve("clip.mp4", CLIP)
+
+    async def run() -> None:
+        async with Client(LOOPBACK, resolver=_Here()) as client:
+            await fetch(client, url.replace("127.0.0.1", "a.example"))
+            await asyncio.sleep(0.1)
+            await fetch(client, url)
+            assert await left_open(server, 1) == 1
+
+    asyncio.run(run())
+
+
+def test_no_more_files_can_be_opened(server: MediaServer) -> None:
+    """It is told as what it is, it may pass, and it does."""
+    url = server.serve("clip.mp4", CLIP)
+
+    async def run() -> None:
+        async with Client(Bounds(allow_private=True, attempts=1), resolver=_Here()) as client:
+            await fetch(client, url)
+            with files(0), pytest.raises(Undelivered) as stop:
+                await fetch(client, url.replace("127.0.0.1", "a.example"))
+            assert stop.value.failure.cause is Cause.MACHINE
+            assert stop.value.failure.cause.passing
+            assert "too many files and connections are open" in stop.value.failure.detail
+            await fetch(client, url.replace("127.0.0.1", "a.example"))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EBUSY])
+def test_a_full_machine_has_several_words_for_it(number: int) -> None:
+    """The process or the whole machine is full; and the lookup of a name could not read its files."""
+    assert failure_of(OSError(number, "")).cause is Cause.MACHINE
+
+
+def test_a_cancelled_wait_leaves_no_place_taken(server: MediaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At whatever step a request is cancelled that had to replace a connection, nothing is counted as busy."""
+    monkeypatch.setattr(exchange, "KEEP_ALIVE", 0.01)
+    url = server.serve("clip.mp4", CLIP)
+
+    async def run() -> None:
+        session = Session(LOOPBACK)
+        for steps in range(12):
+            answer = await session.get(url, {"Range": "bytes=0-9"})
+            while await answer.read():
+                pass
+            await asyncio.sleep(0.02)
+            asking = asyncio.create_task(session.get(url, {"Range": "bytes=0-9"}))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait({asking})
+            if not asking.cancelled():
+                await asking.result().aclose()
+            assert not session._connections._busy
+        await session.aclose()
+
+    asyncio.run(run())

@@ -78,7 +78,7 @@ def verification(code: int) -> ssl.SSLCertVerificationError:
         (OSError(errno.EHOSTUNREACH, SECRET), Cause.UNREACHABLE),
         (TimeoutError(errno.ETIMEDOUT, SECRET), Cause.TIMEOUT),
         (ConnectionResetError(errno.ECONNRESET, SECRET), Cause.CONNECTION_LOST),
-        (OSError(errno.EMFILE, SECRET), Cause.UNREACHABLE),
+        (OSError(errno.EMFILE, SECRET), Cause.MACHINE),
         (UnicodeError(SECRET), Cause.INVALID_URL),
         (NotPublic("h.example", "10.0.0.1", "a private address"), Cause.NOT_PUBLIC),
         (None, Cause.UNREACHABLE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from fractions import Fraction
 
 import preflight
@@ -67,3 +68,21 @@ class _RefusedSuffix:
 
 def _is_suffix(ask: Ask) -> bool:
     return ask.headers.get("range", "").startswith("bytes=-")
+
+
+def test_a_bet_outlives_no_deadline(server: MediaServer) -> None:
+    """A server that is silent after the first range: the deadline ends the wait for the tail, and all of it."""
+    url = server.serve("first.mp4", build(TAIL), behaviour=_FirstRange())
+    started = time.monotonic()
+    report = preflight.probe(url, allow_private=True, speculate=True, timeout=1)
+    assert time.monotonic() - started < 1.8
+    assert report.medium.failure is not None
+    assert report.medium.failure.cause == "timeout"
+    assert report.medium.transfer.requests == len(server.log) == 2
+
+
+class _FirstRange:
+    """Answers the range from the beginning, and nothing else."""
+
+    def respond(self, ask: Ask) -> None:
+        (Ranges() if ask.headers.get("range", "").startswith("bytes=0-") else Silent()).respond(ask)

@@ -22,9 +22,10 @@ from preflight.deliver.client import Client
 from preflight.deliver.failure import RETRIED
 from preflight.deliver.source import Undelivered
 from preflight.deliver.url import host_of, is_url
-from preflight.facts import Delivery, Failure, Medium, Transfer
+from preflight.facts import Cause, Delivery, Failure, Medium, Transfer
 from preflight.inspection import Inspector
 from preflight.language import speaking
+from preflight.log import log
 from preflight.pipeline import conclude
 from preflight.redaction import redact_urls
 from preflight.request import ReadRequest, read_request
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from preflight.audit.journal import Journal
     from preflight.audit.model import Shard
     from preflight.deliver.source import Bounds
-    from preflight.facts import Kind
+    from preflight.deliver.sparse import SparseBytes
+    from preflight.facts import Kind, NeedSpans, Outcome
     from preflight.findings import Subject
     from preflight.settings import Settings
 
@@ -46,6 +48,11 @@ ATTEMPTS = 3
 REMEMBERED = 8192
 #: The journal is put on the disk this often, in seconds, while little comes.
 _FLUSH_SECONDS = 1.0
+#: A probe that fails by itself leaves one medium without facts; so many in a row, and there is no use in going on.
+FAULTS_IN_A_ROW = 200
+#: The end of its traceback that a log holds, in characters.
+_TOLD = 900
+_UNPROBED = Failure(Cause.MACHINE, "the probe failed by itself; a log (--log) tells more")
 _FREE = Transfer()
 
 
@@ -88,7 +95,8 @@ class Auditor:
         self._client = Client(replace(bounds, attempts=1), proxy=proxy)
         self._timeout = bounds.timeout
         self._probers = Probers(probers)
-        self._inspector = Inspector(self._client, self._probers.probe, bounds.timeout)
+        self._faults = 0
+        self._inspector = Inspector(self._client, self._probe, bounds.timeout)
         self._media: OrderedDict[str, asyncio.Task[Medium]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
@@ -185,31 +193,51 @@ class Auditor:
         if host is None:  # a file, or a URL that nobody can be asked about
             return await self._inspector.inspect(kind, reference)
         for attempt in range(1, ATTEMPTS + 1):
-            medium = await self._in_turn(kind, reference, host)
+            medium, heard = await self._in_turn(kind, reference, host)
             failure = medium.delivery.failure
-            if failure is None or failure.cause not in RETRIED:
+            if failure is None or failure.cause not in RETRIED or attempt == ATTEMPTS:
                 break
-            if attempt == ATTEMPTS or host in self.hosts.down():
+            if heard is None or self.hosts.is_down(heard) or self.hosts.is_down(host):
                 break
         return medium
 
-    async def _in_turn(self, kind: Kind, reference: str, host: str) -> Medium:
+    async def _in_turn(self, kind: Kind, reference: str, host: str) -> tuple[Medium, str | None]:
+        """A medium, and the host whose answer that is; None: it, or the target of a redirect, was not asked."""
         ticket = self.hosts.ticket()
         try:
             await ticket.move(host)
         except Undelivered as stop:
             detail = f"{stop.failure.detail} (the last of many such answers in a row: this URL was not asked for)"
-            return Medium(kind, Delivery(reference, failure=Failure(stop.failure.cause, detail)), None)
+            return Medium(kind, Delivery(reference, failure=Failure(stop.failure.cause, detail)), None), None
         try:
             medium = await self._known(kind, reference, ticket)
             if medium is None:
                 medium = await self._inspector.inspect(kind, reference, ticket)
                 if self._cache is not None:
                     self._cache.remember(reference, medium)
-            self.hosts.hear(ticket.host or host, medium.delivery.failure)
-            return medium
+            if ticket.host is not None:
+                self.hosts.hear(ticket.host, medium.delivery.failure)
+            return medium, ticket.host
         finally:
             ticket.release()
+
+    async def _probe(self, data: SparseBytes) -> Outcome | NeedSpans:
+        """What the bytes say. A fault that comes with one medium must not end the audit of all others.
+
+        Raises:
+            Undelivered: no answer could be had for these bytes.
+            OSError, RuntimeError: nor for any others.
+        """
+        try:
+            answer = await self._probers.probe(data)
+        except (OSError, RuntimeError) as fault:
+            self._faults += 1
+            if self._faults >= FAULTS_IN_A_ROW:
+                raise
+            log("failure", cause="probe", detail=str(fault)[-_TOLD:], error=type(fault).__name__)
+            raise Undelivered(_UNPROBED) from fault
+        self._faults = 0
+        return answer
 
     async def _known(self, kind: Kind, reference: str, ticket: Ticket) -> Medium | None:
         """What an earlier run found out, if the file has not changed since."""

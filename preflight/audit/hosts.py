@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from preflight.deliver.source import Undelivered
@@ -53,22 +53,25 @@ class Host:
     name: str
     limit: float
     active: int = 0
-    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
-    parked_until: float = 0.0
+    waiting: deque[asyncio.Future[None]] | None = None  # an empty one would be most of what a host weighs
     pause: float = FIRST_PAUSE
     failures: int = 0
-    down: Failure | None = None
     is_queued: bool = False
 
 
 class Hosts:
-    """The turns of one event loop. `at_once` media in all, `per_host` of them at one host."""
+    """The turns of one event loop. `at_once` media in all, `per_host` of them at one host.
+
+    Of a host that nobody asks now, and that has given no reason to be careful, nothing is kept: there may be millions.
+    """
 
     def __init__(self, at_once: int = AT_ONCE, per_host: int = PER_HOST) -> None:
         self.active = 0
         self._at_once = at_once
         self._per_host = per_host
         self._hosts: dict[str, Host] = {}
+        self._parked: dict[str, float] = {}  # until when
+        self._down: dict[str, Failure] = {}
         self._ready: deque[Host] = deque()
         self._closed = False
 
@@ -79,11 +82,11 @@ class Hosts:
     def parked(self) -> list[tuple[str, float]]:
         """Hosts that are left alone now, and for how many more seconds."""
         now = asyncio.get_running_loop().time()
-        return [(host.name, host.parked_until - now) for host in self._hosts.values() if host.parked_until > now]
+        return [(name, until - now) for name, until in self._parked.items() if until > now]
 
-    def down(self) -> list[str]:
-        """Hosts that nobody asks any more."""
-        return [host.name for host in self._hosts.values() if host.down]
+    def is_down(self, name: str) -> bool:
+        """Does nobody ask this host any more?"""
+        return name in self._down
 
     async def enter(self, name: str) -> None:
         """Wait for a turn at a host; it is held until `leave`.
@@ -94,10 +97,12 @@ class Hosts:
         """
         if self._closed:
             raise Closing
+        if (failure := self._down.get(name)) is not None:
+            raise Undelivered(failure)
         host = self._hosts.get(name) or self._hosts.setdefault(name, Host(name, self._per_host))
-        if host.down is not None:
-            raise Undelivered(host.down)
         turn = asyncio.get_running_loop().create_future()
+        if host.waiting is None:
+            host.waiting = deque()
         host.waiting.append(turn)
         self._consider(host)
         self._dispatch()
@@ -115,6 +120,7 @@ class Hosts:
         self.active -= 1
         self._consider(host)
         self._dispatch()
+        self._forget(host)
 
     def close(self) -> None:
         """Give no more turns; those that are held may be used to their end."""
@@ -123,13 +129,15 @@ class Hosts:
             _refuse(host, Closing())
 
     def hear(self, name: str, failure: Failure | None) -> None:
-        """Learn from what a host has answered."""
+        """Learn from what a host has answered, while the turn is still held."""
+        if failure is not None and failure.cause is Cause.MACHINE:
+            return  # which tells nothing about the host
         host = self._hosts[name]
         if failure is None or failure.cause not in _OF_THE_HOST:
             host.failures, host.pause = 0, FIRST_PAUSE
             host.limit = min(self._per_host, host.limit + 1 / host.limit)
             return
-        is_echo = host.parked_until > asyncio.get_running_loop().time() and failure.cause in _SAID_TO_ALL
+        is_echo = name in self._parked and failure.cause in _SAID_TO_ALL
         host.failures += not is_echo
         if failure.cause in _PUSHED_BACK:
             host.limit = max(1.0, host.limit / 2)
@@ -138,29 +146,33 @@ class Hosts:
             self._give_up(host, failure)
 
     def _park(self, host: Host, asked: float | None) -> None:
-        loop = asyncio.get_running_loop()
-        if host.parked_until > loop.time():
+        if host.name in self._parked:
             return  # what was under way when it was parked tells nothing new
         pause = host.pause if asked is None else min(asked, LONGEST_PAUSE)
         host.pause = min(host.pause * 2, LAST_PAUSE)
-        host.parked_until = loop.time() + pause
+        loop = asyncio.get_running_loop()
+        self._parked[host.name] = loop.time() + pause
         log("host-parked", host=host.name, seconds=pause)
-        loop.call_later(pause, self._wake, host)
+        loop.call_later(pause, self._wake, host.name)
 
-    def _wake(self, host: Host) -> None:
-        self._consider(host)
-        self._dispatch()
+    def _wake(self, name: str) -> None:
+        del self._parked[name]
+        if (host := self._hosts.get(name)) is not None:
+            self._consider(host)
+            self._dispatch()
 
     def _give_up(self, host: Host, failure: Failure) -> None:
-        if host.down is None:
+        if host.name not in self._down:
             log("host-down", host=host.name, cause=failure.cause.value)
-        host.down = failure
+        self._down[host.name] = failure
         _refuse(host, Undelivered(failure))
+
+    def _may_be_asked(self, host: Host) -> bool:
+        return host.waiting is not None and host.active < int(host.limit) and host.name not in self._parked
 
     def _consider(self, host: Host) -> None:
         """Put a host that can be asked into the round."""
-        parked = host.parked_until > asyncio.get_running_loop().time()
-        if host.waiting and host.active < int(host.limit) and not parked and not host.is_queued:
+        if not host.is_queued and self._may_be_asked(host):
             host.is_queued = True
             self._ready.append(host)
 
@@ -169,24 +181,35 @@ class Hosts:
         while self._ready and self.active < self._at_once:
             host = self._ready.popleft()
             host.is_queued = False
-            if (turn := self._next(host)) is not None:
+            turn = _next(host) if self._may_be_asked(host) else None  # it may have pushed back since it was put here
+            if turn is not None:
                 host.active += 1
                 self.active += 1
                 turn.set_result(None)
             self._consider(host)
+            self._forget(host)
 
-    @staticmethod
-    def _next(host: Host) -> asyncio.Future[None] | None:
-        while host.waiting:
-            turn = host.waiting.popleft()
-            if not turn.done():  # else whoever waited has left
-                return turn
-        return None
+    def _forget(self, host: Host) -> None:
+        """Let go of a host that nobody asks, unless it has to be treated with care the next time."""
+        in_use = host.active or host.waiting is not None or host.is_queued
+        is_clean = not host.failures and host.limit >= self._per_host
+        if not in_use and (is_clean or host.name in self._down):
+            self._hosts.pop(host.name, None)
+
+
+def _next(host: Host) -> asyncio.Future[None] | None:
+    while host.waiting:
+        turn = host.waiting.popleft()
+        if not host.waiting:
+            host.waiting = None
+        if not turn.done():  # else whoever waited has left
+            return turn
+    return None
 
 
 def _refuse(host: Host, error: Exception) -> None:
-    while host.waiting:
-        turn = host.waiting.popleft()
+    waiting, host.waiting = host.waiting or (), None
+    for turn in waiting:
         if not turn.done():
             turn.set_exception(error)
 

@@ -36,6 +36,7 @@ _BROKEN = Failure(Cause.BAD_HTTP, "what it sends cannot be read as an answer")
 _LOST = Failure(Cause.CONNECTION_LOST, "the connection broke before the answer was complete")
 _SILENT = Failure(Cause.TIMEOUT, "the server did not answer in time")
 _NO_CONNECTION = Failure(Cause.UNREACHABLE, "no connection to the server could be made")
+_NO_ROOM = Failure(Cause.MACHINE, "too many files and connections are open to make another one")
 _BAD_URL = Failure(Cause.INVALID_URL, "the URL cannot be requested")
 
 #: Every exception of the HTTP library, most specific first (a test holds the table complete).
@@ -76,6 +77,9 @@ _SYSTEM = {
     errno.ENETUNREACH: Failure(Cause.UNREACHABLE, "there is no route to the server's network"),
     errno.EHOSTUNREACH: Failure(Cause.UNREACHABLE, "there is no route to the server"),
     errno.EADDRNOTAVAIL: Failure(Cause.UNREACHABLE, "this machine has no address to reach the server from"),
+    errno.EMFILE: _NO_ROOM,
+    errno.ENFILE: _NO_ROOM,
+    errno.EBUSY: _NO_ROOM,  # what the lookup of a name says when it can open no file
     errno.ENETDOWN: Failure(Cause.UNREACHABLE, "the network is down"),
     errno.ETIMEDOUT: _SILENT,
     errno.ECONNRESET: _LOST,

@@ -85,12 +85,17 @@ class HttpSource(Source):
         if self._bet is None:
             return
         (rival, task), self._bet = self._bet, None
-        if not wait:
+        try:
+            if wait:
+                await asyncio.wait({task})  # and not `await task`: whether it or we are cancelled must be told apart
+        finally:
             task.cancel()
-        with contextlib.suppress(Undelivered, asyncio.CancelledError):
-            await task
-        await rival.aclose()
-        self.meter.join(rival.meter)
+            await asyncio.wait({task})
+            await rival.aclose()
+            self.meter.join(rival.meter)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Undelivered):
+            raise error
         same = rival.data.total == self.data.total and rival.etag == self.etag
         for span in rival.data.held if same else ():
             self.data.add(span.start, rival.data.read(span.start, span.stop or 0))

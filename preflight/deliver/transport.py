@@ -30,8 +30,14 @@ if TYPE_CHECKING:
     from preflight.deliver.exchange import Exchange, Head
     from preflight.deliver.source import Bounds
 
-#: Of how many origins connections are kept.
-_ORIGINS = 256
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+#: How many connections wait for another question, in all; fewer where that is more than a quarter of the files that
+#: this process may open.
+_IDLE = 256
 
 #: URLs that the library would send as they stand: nothing to encode, to lower or to leave out. Most are.
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -104,23 +110,27 @@ def target_of(url: str) -> tuple[httpcore.URL, bytes]:
     return target, (host if number is None else f"{host}:{number}").encode()
 
 
-@dataclass(slots=True)
-class _Place:
-    """Room for one connection; who takes it says so."""
+_Origin = tuple[bytes, bytes, int]
 
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """A connection of this origin."""
+
+    origin: _Origin
     exchange: Exchange
-    is_busy: bool = False
 
 
 class Answer:
     """One answer: its head is here, its body waits on the wire. `position` is how much of the body was read."""
 
-    __slots__ = ("_headers", "_place", "position", "status")
+    __slots__ = ("_connections", "_headers", "_place", "position", "status")
 
-    def __init__(self, head: Head, place: _Place) -> None:
+    def __init__(self, head: Head, place: _Place, connections: _Connections) -> None:
         self.status = head.status
         self.position = 0
         self._place: _Place | None = place
+        self._connections = connections
         self._headers: dict[bytes, bytes] = {}
         for name, value in head.headers:
             known = self._headers.get(name := name.lower())
@@ -154,7 +164,7 @@ class Answer:
         try:
             await place.exchange.finish(self.position)
         finally:
-            place.is_busy = False
+            await self._connections.give_back(place)
 
 
 class _Connections:
@@ -165,50 +175,64 @@ class _Connections:
         self._authorities = authorities
         self._proxy = None if proxy is None else httpx.Proxy(proxy)
         self._pools: dict[bytes, httpcore.AsyncConnectionPool] = {}
-        self._origins: OrderedDict[tuple[bytes, bytes, int], list[_Place]] = OrderedDict()
+        self._most_idle = _most_idle()
+        self._busy: set[_Place] = set()
+        self._idle: OrderedDict[_Place, None] = OrderedDict()  # whoever has waited longest comes first
+        self._idle_at: dict[_Origin, OrderedDict[_Place, None]] = {}  # the same by their origin
 
     async def ask(self, question: Question) -> Answer:
         """Ask; exceptions of the library pass as they are."""
-        origin = question.url.origin
         while True:
-            place = await self._place(origin)
+            place = await self._take(question.url.origin)
             try:
                 head = await place.exchange.ask(question)
-            except httpcore.ConnectionNotAvailable:  # it is closed by now
-                place.is_busy = False
+            except httpcore.ConnectionNotAvailable:
+                await self._drop(place)
             except BaseException:
-                place.is_busy = False
+                await self._drop(place)
                 raise
             else:
-                return Answer(head, place)
+                return Answer(head, place, self)
 
-    async def _place(self, origin: httpcore.Origin) -> _Place:
-        """A place of one's own, the one that was opened first and so is warmest."""
+    async def _take(self, origin: httpcore.Origin) -> _Place:
+        """A connection of one's own: the one that was used last and so is warmest, or a new one."""
         name = origin.scheme, origin.host, origin.port
-        if name not in self._origins:
-            await self._make_room()
-            self._origins.setdefault(name, [])
-        self._origins.move_to_end(name)
-        places = self._origins[name]
-        place = next((place for place in places if not place.is_busy), None)
-        if place is None:
-            place = _Place(self._exchange(origin), is_busy=True)
-            places.append(place)
-            return place
-        place.is_busy = True
-        old = place.exchange
-        if not old.can_serve():
-            place.exchange = self._exchange(origin)
-            await old.aclose()
+        while name in self._idle_at:
+            place = next(reversed(self._idle_at[name]))
+            self._forget(place)
+            if place.exchange.can_serve():
+                break
+            await place.exchange.aclose()
+        else:
+            place = _Place(name, self._exchange(origin))
+        self._busy.add(place)
         return place
 
-    async def _make_room(self) -> None:
-        while len(self._origins) >= _ORIGINS and (idle := self._longest_idle()):
-            for place in self._origins.pop(idle):
-                await place.exchange.aclose()
+    async def give_back(self, place: _Place) -> None:
+        """Keep a connection for the next question, and close those that will not get any."""
+        if not place.exchange.can_serve():
+            await self._drop(place)
+            return
+        self._busy.discard(place)
+        self._idle[place] = None
+        self._idle_at.setdefault(place.origin, OrderedDict())[place] = None
+        while (oldest := next(iter(self._idle))) is not place:
+            if len(self._idle) <= self._most_idle and oldest.exchange.can_serve():
+                break
+            self._forget(oldest)
+            await oldest.exchange.aclose()
 
-    def _longest_idle(self) -> tuple[bytes, bytes, int] | None:
-        return next((name for name, places in self._origins.items() if not any(p.is_busy for p in places)), None)
+    async def _drop(self, place: _Place) -> None:
+        self._busy.discard(place)
+        await place.exchange.aclose()
+
+    def _forget(self, place: _Place) -> None:
+        """An idle connection is idle no more."""
+        del self._idle[place]
+        places = self._idle_at[place.origin]
+        del places[place]
+        if not places:
+            del self._idle_at[place.origin]
 
     def _exchange(self, origin: httpcore.Origin) -> Exchange:
         trust = _trust(self._authorities) if origin.scheme == b"https" else None
@@ -226,9 +250,16 @@ class _Connections:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for places in self._origins.values():
-            for place in places:
-                await place.exchange.aclose()
+        for place in (*self._busy, *self._idle):
+            await place.exchange.aclose()
+
+
+def _most_idle() -> int:
+    """How many idle connections this process can afford."""
+    if resource is None:
+        return _IDLE
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _IDLE if files == resource.RLIM_INFINITY else min(_IDLE, max(1, files // 4))
 
 
 @cache

@@ -167,6 +167,7 @@ _DETAILS: dict[Refusal | Cause, str] = {
     Cause.SERVER_ERROR: later("the server answers with status 503"),
     Cause.INCONSISTENT: later("its size changed between two answers"),
     Cause.BUDGET: later("8,388,608 bytes are the most that is fetched"),
+    Cause.MACHINE: later("too many files and connections are open to make another one"),
 }
 
 

@@ -278,6 +278,16 @@ budget = _cause(
     source="preflight's own byte budget",
 )
 
+machine = _cause(
+    Cause.MACHINE,
+    title="This machine could not look at the file",
+    message="The {subject} could not be looked at here: {detail}.",
+    why="The fault is on this side, so nothing is known of the file and nothing is said against it.",
+    fix="Close other programs, or allow more open files (`ulimit -n 4096`) and more memory; then check again. If it "
+    "stays with one file alone, please report it.",
+    source="the operating system of this machine",
+)
+
 # ------------------------------------------------------------------------------------------------ local paths
 
 _HOST_LIKE = re.compile(r"//|www\.|localhost(?=[:/])|(?:[\w-]+\.)+[a-z]{2,}(?=[:/?]|$)", re.IGNORECASE)
@@ -368,4 +378,5 @@ RULES: tuple[Rule, ...] = (
     server_error,
     inconsistent,
     budget,
+    machine,
 )
