@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preflight.audit.folder import Manifest, Run
+from preflight.audit.folder import Run
+from preflight.audit.manifest import Manifest
 from tests.hostile import Score
 
 if TYPE_CHECKING:

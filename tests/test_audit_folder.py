@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preflight.audit.durable import RunStopped, to_line
-from preflight.audit.folder import Manifest, Run
+from preflight.audit.folder import Run
 from preflight.audit.journal import GROUP_ROWS
+from preflight.audit.manifest import Manifest
 from preflight.errors import UsageError
 from tests.audit_kills import kill_at_every_line, kill_at_random, manifest, text_of
 

@@ -21,7 +21,8 @@ import pytest
 
 from preflight.audit.durable import RunStopped
 from preflight.audit.engine import Means, run_shards
-from preflight.audit.folder import Manifest, Run
+from preflight.audit.folder import Run
+from preflight.audit.manifest import Manifest
 from preflight.audit.model import BadRow, Job, Shard
 from preflight.audit.progress import Snapshot
 from preflight.audit.ray import connect, engine_at

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from preflight.audit.durable import RunStopped, to_line
-from preflight.audit.folder import Manifest, Run
+from preflight.audit.folder import Run
 from preflight.audit.journal import MOST_CARRIED, Kept
+from preflight.audit.manifest import Manifest
 from preflight.audit.results import Streamer, Table, flat, line_of, read_targets, write_lines, write_results
 from preflight.errors import UsageError
 from preflight.render.table import CHECK_COLUMNS, row

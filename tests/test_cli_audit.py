@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -394,6 +395,48 @@ def test_ctrl_c(world: MediaServer, tmp_path: Path, times: int) -> None:
     assert done.returncode == 0, done.stderr
     assert [result["row"] for result in lines((tmp_path / "r.jsonl").read_text("utf-8"))] == list(range(1, 41))
     world.log.clear()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4, 0.8])
+def test_ctrl_c_while_processes_begin(world: MediaServer, tmp_path: Path, seconds: float) -> None:
+    """A terminal sends it to all of them, in the middle of their imports: that is no crash of any."""
+    slow(world, tmp_path / "jobs.csv")
+    words = ("jobs.csv", "--processes", "2", "--allow-private", "--run", "run", "--cache", "off", "--progress", "none")
+    process = subprocess.Popen(
+        [*COMMAND, "audit", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "run" / "command").exists() and time.monotonic() < deadline:  # the run has begun
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    finishing, interrupted = filter(None, err.splitlines())
+    assert finishing == "preflight audit: finishing what is under way (Ctrl-C again: stop at once)"
+    assert interrupted.startswith("preflight audit: interrupted; what is done is kept, go on with: preflight audit ")
+
+
+def test_ctrl_c_while_judging_anew(tmp_path: Path) -> None:
+    """It ends soon, with exit code 130 and the command that goes on, which begins where this one ended."""
+    (tmp_path / "urls.txt").write_text("ftp://127.0.0.1/v.mp4\n" * 4000, "utf-8")
+    words = ("urls.txt", "--as", "video", "-q", "--run", "new", "--rejudge", "old", "--price", "1", "--allow-private")
+    assert run(tmp_path, "audit", *words[:4], "--run", "old", "--allow-private").returncode == 1
+    process = subprocess.Popen([*COMMAND, "audit", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    first, deadline = tmp_path / "new" / "shards" / "00000.jsonl.gz", time.monotonic() + 20
+    while not first.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    command = shlex.join(("preflight", "audit", *words))
+    assert err.splitlines()[-1] == f"preflight audit: interrupted; what is done is kept, go on with: {command}"
+    kept = first.stat().st_mtime_ns
+    assert len(list(first.parent.glob("*.gz"))) < 8
+    done = run(tmp_path, "audit", *words, "-o", "-")
+    assert done.returncode == 1, done.stderr
+    assert [result["row"] for result in lines(done.stdout)] == list(range(1, 4001))
+    assert first.stat().st_mtime_ns == kept
 
 
 def test_a_full_disk(world: MediaServer, tmp_path: Path) -> None:

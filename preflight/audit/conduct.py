@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from preflight.audit.engine import Means, run_shards
-from preflight.audit.folder import Manifest, Run, is_begun
+from preflight.audit.folder import Run
 from preflight.audit.jobs import fingerprint, read_jobs
+from preflight.audit.manifest import Manifest, is_begun
 from preflight.audit.model import Shard
 from preflight.audit.sample import Sampler
 from preflight.audit.summary import Tally

@@ -2,18 +2,23 @@
 
 A shard is written by one process, its receipt comes back, and the run folder holds everything else: a process that dies
 costs its open shards another start from their journals. Being told to stop closes the intake; what is under way is
-finished.
+finished. A process whose parent is gone ends at once: whoever goes on with the run needs its shards.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import multiprocessing
+import os
 import signal
 import threading
+import time
 from collections import Counter, deque
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
+from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any
@@ -38,8 +43,11 @@ if TYPE_CHECKING:
 OPEN_SHARDS = 8
 #: How long what is under way may take once the run is to stop, in seconds.
 DRAIN_SECONDS = 10.0
+#: How long a process may take beyond that to put everything away, in seconds; then it is killed.
+_GRACE_SECONDS = 5.0
 #: How often a process looks whether it is to stop, and tells how far it is, in seconds.
 _BEAT_SECONDS = 0.25
+_INTERRUPTS = frozenset({signal.SIGINT})
 #: How often a shard may end a process that holds nothing else: a row that does so must not do it for ever.
 _DEATHS = 2
 
@@ -134,7 +142,7 @@ async def work(
                 while not stop.is_set():
                     await room.acquire()
                     shard = await anext(shards, None)
-                    if shard is None:
+                    if shard is None or stop.is_set():
                         return
                     group.create_task(one(shard))
 
@@ -197,33 +205,59 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 def _serve(connection: Connection, means: Means) -> None:
     """A child: audits the shards that come through the pipe until None comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who tells us
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+    asyncio.run(_audit(connection, means))
+
+
+async def _audit(connection: Connection, means: Means) -> None:
     stop = threading.Event()
+    intake: asyncio.Queue[Shard | None] = asyncio.Queue()
+    ears = (connection, stop, intake, asyncio.get_running_loop())
+    threading.Thread(target=_listen, args=ears, daemon=True).start()
 
     def send(kind: str, value: object) -> None:
-        with suppress(BrokenPipeError):  # the parent is gone, and so is the pipe that we read from
+        with suppress(OSError):  # the parent is gone, which `_listen` learns, too
             connection.send((kind, value))
 
-    async def source() -> AsyncIterator[Shard]:
-        while True:
-            try:
-                shard = await asyncio.to_thread(connection.recv)
-            except EOFError:
-                stop.set()
-                return
-            if shard == "stop":
-                stop.set()
-            elif shard is None:
-                return
-            else:
-                yield shard
+    async def arriving() -> AsyncIterator[Shard]:
+        while (shard := await intake.get()) is not None:
+            yield shard
 
     try:
-        complete = asyncio.run(
-            work(source(), means, stop, lambda now: send("snapshot", now), lambda done: send("receipt", done))
-        )
+        complete = await work(arriving(), means, stop, partial(send, "snapshot"), partial(send, "receipt"))
         send("end", complete)
     except PreflightError as stopped:
         send("stopped", str(stopped))
+
+
+def _listen(
+    connection: Connection,
+    stop: threading.Event,
+    intake: asyncio.Queue[Shard | None],
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Hear the parent at once, however much is under way: in a thread of its own, which nobody waits for."""
+    while True:
+        try:
+            what = connection.recv()
+        except (EOFError, OSError):
+            os._exit(1)  # the parent is gone: nobody hears us, and whoever goes on with the run needs our journals
+        if what == "stop":
+            stop.set()
+            continue
+        with suppress(RuntimeError):  # the work has ended, and its loop with it
+            loop.call_soon_threadsafe(intake.put_nowait, what)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """A Ctrl-C comes to a process that is started here when it can ignore it: not in the middle of its imports."""
+    resource_tracker.ensure_running()  # it would be started beside the first child, and keep its signals blocked
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Child:
@@ -233,7 +267,8 @@ class _Child:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, means), daemon=False)
-        self.process.start()
+        with _held_back():
+            self.process.start()
         theirs.close()
         self.shards: dict[int, Shard] = {}
         self.snapshot = Snapshot(0, None)
@@ -249,6 +284,12 @@ class _Child:
     def send(self, what: object) -> None:
         with suppress(OSError):  # it died: whoever waits for it learns that
             self.connection.send(what)
+
+    def close(self) -> None:
+        """Nothing more is to come."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.send(None)
 
 
 class _Processes:
@@ -272,16 +313,15 @@ class _Processes:
 
     def run(self, shards: Iterator[Shard]) -> bool:
         """See `run_shards`."""
-        told = False
+        end = math.inf
         try:
-            while self._children:
-                self._feed(shards)
-                if self._stop.is_set() and not told:
-                    told = True
+            while self._children and time.monotonic() < end:
+                if self._stop.is_set() and end == math.inf:
+                    end = time.monotonic() + DRAIN_SECONDS + _GRACE_SECONDS
                     for child in self._children:
                         child.send("stop")
-                        child.send(None)
-                        child.is_closed = True
+                        child.close()
+                self._feed(shards)
                 by_pipe = {child.connection: child for child in self._children}
                 for pipe in wait_for(list(by_pipe), timeout=_BEAT_SECONDS):
                     self._hear(by_pipe[pipe])  # type: ignore[index]
@@ -306,9 +346,7 @@ class _Processes:
             child.send(shard)
         if not self._suspects and not any(child.shards for child in self._children):  # nobody can die and leave some
             for child in self._children:
-                if not child.is_closed:
-                    child.send(None)
-                    child.is_closed = True
+                child.close()
 
     def _hear(self, child: _Child) -> None:
         try:

@@ -19,85 +19,28 @@ import json
 import os
 import shlex
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from preflight import __version__
-from preflight.audit.durable import RESERVE_BYTES, ensure_space, new_file, reason, shown, stopping, telling
+from preflight.audit.durable import RESERVE_BYTES, ensure_space, shown, stopping, telling
 from preflight.audit.journal import AGAIN, MOST_CARRIED, Journal, Kept, kind_of, read_finished, read_lines, reopen
 from preflight.audit.lock import Lock
+from preflight.audit.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from preflight.audit.model import Receipt
 from preflight.errors import UsageError
 from preflight.language import about, later, say
 from preflight.printable import clean
-from preflight.redaction import redact_trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-SCHEMA = "preflight.run/1"
 _FINISHED = ".jsonl.gz"
 _PART = ".jsonl.part"
 _COMPLETE = "complete"
-_MANIFEST = "manifest.json"
-#: Options that change what is said of the facts, and not the facts.
-_JUDGING = frozenset(("profile", "ignore", "price", "lang", "character_orientation", "mode", "model", "prompt", "id"))
 #: What may be in a folder before its run has begun.
-_LEFT = frozenset(("lock", "shards", f"{_MANIFEST}.tmp", "input", "input.tmp", "outbox"))
-_LONGEST_SHOWN = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a run was started with; made by `Manifest.of`."""
-
-    input: dict[str, Any]
-    """The input's fingerprint. Its `path` is told, not compared: a file may move."""
-    options: dict[str, Any]
-    """What decides over the results, by the names that the user knows; redacted."""
-    options_hash: str
-    """SHA-256 of the options before redaction."""
-    shard_rows: int
-    tool: str = __version__
-    schema: str = SCHEMA
-
-    @classmethod
-    def of(cls, *, input: dict[str, Any], options: dict[str, Any], shard_rows: int) -> Self:  # noqa: A002
-        """The manifest of a run that starts now. Values are JSON's; a password that changes no result stays out."""
-        hashed = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
-        return cls(_redacted(input), _redacted(options), hashed, shard_rows)
-
-    def changes(self, now: Manifest) -> tuple[str, ...]:
-        """What `now` has otherwise, each as a part of a sentence."""
-        told = [
-            *_input_changes(self.input, now.input),
-            *_differences("", self.options, now.options),
-        ]
-        if self.options_hash != now.options_hash and self.options == now.options:
-            told.append(say("a part of an option that is not shown has changed"))
-        for name, before, after in (
-            (later("the version of preflight"), self.tool, now.tool),
-            (later("the version of the run folder"), self.schema, now.schema),
-            (later("the size of a shard"), self.shard_rows, now.shard_rows),
-        ):
-            if before != after:
-                told.append(_difference(say(name), before, after))
-        return tuple(told)
-
-    def is_judged_otherwise(self, now: Manifest) -> bool:
-        """Does `now` differ only in what is said of the facts? Then they need not be fetched again."""
-        fetched = [
-            (
-                _without_path(told.input),
-                {name: value for name, value in told.options.items() if name not in _JUDGING},
-                (told.shard_rows, told.tool, told.schema),
-            )
-            for told in (self, now)
-        ]
-        return self.options != now.options and fetched[0] == fetched[1]
+_LEFT = frozenset(("lock", "shards", f"{MANIFEST}.tmp", "input", "input.tmp", "outbox"))
 
 
 class Run:
@@ -131,7 +74,7 @@ class Run:
                 ensure_empty(path)  # until now another process could begin here
                 ensure_space(path, reserve)
                 (path / "shards").mkdir(mode=0o700, exist_ok=True)
-                _write_manifest(path, manifest)
+                write_manifest(path, manifest)
         return run
 
     @classmethod
@@ -143,7 +86,7 @@ class Run:
             RunStopped: the disk is too full to go on.
         """
         path = Path(path)
-        manifest = _read_manifest(path)
+        manifest = read_manifest(path)
         with _told(path):
             run = cls(path, manifest, Lock(path), reserve)
             with run._or_close():
@@ -159,7 +102,7 @@ class Run:
         Raises:
             UsageError: it is no run.
         """
-        return cls(Path(path), _read_manifest(Path(path)), None, reserve)
+        return cls(Path(path), read_manifest(Path(path)), None, reserve)
 
     def __enter__(self) -> Self:
         return self
@@ -344,11 +287,6 @@ class Run:
             raise
 
 
-def is_begun(path: Path) -> bool:
-    """Does the folder hold a run?"""
-    return (path / _MANIFEST).exists()
-
-
 def ensure_empty(path: Path) -> None:
     """Make sure that a folder holds nothing but what a run that did not begin may have left there.
 
@@ -356,7 +294,7 @@ def ensure_empty(path: Path) -> None:
         UsageError: it does.
     """
     held = {child.name for child in path.iterdir()}
-    if _MANIFEST in held:
+    if MANIFEST in held:
         raise UsageError(say("{path} holds a run already: resume it, or name another folder", path=shown(path)))
     if held - _LEFT:
         raise UsageError(say("{path} is not empty and no run: name another folder", path=shown(path)))
@@ -372,66 +310,6 @@ def _done(part: Path) -> dict[int, bytes]:
         else:
             done[line["row"]] = data
     return done
-
-
-# ----------------------------------------------------------------------------------------------- manifest
-
-
-def _write_manifest(path: Path, manifest: Manifest) -> None:
-    with new_file(path / _MANIFEST, path / f"{_MANIFEST}.tmp") as file:
-        file.write(json.dumps(asdict(manifest), indent=2).encode() + b"\n")
-
-
-def _read_manifest(path: Path) -> Manifest:
-    try:
-        told = json.loads((path / _MANIFEST).read_bytes())
-        if told["schema"] == SCHEMA:
-            return Manifest(**{field.name: told[field.name] for field in fields(Manifest)})
-        cause = say("its version is another")
-    except OSError as error:
-        cause = reason(error)
-    except (ValueError, KeyError, TypeError):
-        cause = say("its manifest.json is damaged")
-    raise UsageError(about(say("{path} is no folder of a run", path=shown(path)), cause))
-
-
-def _redacted(value: Any) -> Any:
-    match value:
-        case str():
-            return redact_trace(value)
-        case dict():
-            return {name: _redacted(inside) for name, inside in value.items()}
-        case list() | tuple():
-            return [_redacted(inside) for inside in value]
-    return value
-
-
-def _input_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """One part of a sentence, however many ways there are to see it."""
-    if _without_path(before) == _without_path(now):
-        return []
-    rows = [told.get("rows") for told in (before, now)]
-    if None in rows or rows[0] == rows[1]:
-        return [say("the input has changed")]
-    return [say("the input has changed ({before:,} rows, now {now:,})", before=rows[0], now=rows[1])]
-
-
-def _without_path(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name != "path"}
-
-
-def _differences(prefix: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    for name in dict.fromkeys((*before, *after)):
-        if before.get(name) != after.get(name):
-            yield _difference(prefix + name, before.get(name), after.get(name))
-
-
-def _difference(name: str, before: object, after: object) -> str:
-    return say("{name} was {before} and is {after}", name=clean(name), before=_value(before), after=_value(after))
-
-
-def _value(value: object) -> str:
-    return say("not given") if value is None else clean(json.dumps(value, ensure_ascii=False), _LONGEST_SHOWN)
 
 
 def _told(path: Path) -> AbstractContextManager[None]:

@@ -18,8 +18,11 @@ from preflight.errors import UsageError
 from preflight.language import say
 
 if TYPE_CHECKING:
+    import threading
+
     from preflight.audit.conduct import Order
-    from preflight.audit.folder import Manifest, Run
+    from preflight.audit.folder import Run
+    from preflight.audit.manifest import Manifest
     from preflight.audit.model import BadRow, Job
     from preflight.facts import Medium
     from preflight.settings import Settings
@@ -48,26 +51,33 @@ def require_same_rows(old: Run, manifest: Manifest) -> None:
         )
 
 
-def rejudge(order: Order, old: Run, run: Run, settings: Settings) -> None:
+def rejudge(order: Order, old: Run, run: Run, settings: Settings, stop: threading.Event) -> bool:
     """Write into `run` what `settings` make of the facts in `old`, a finished run of the same rows.
+
+    False: `stop` was set before the last row; what is written is kept, and another call goes on from there.
 
     Raises:
         UsageError: `old` has facts of other media, or of another version.
         RunStopped: `run` cannot be written.
     """
     for shard in order.shards():
+        if stop.is_set():
+            return False
         if run.is_finished(shard.index):
             continue
         media = {line["row"]: line["media"] for line in old.lines(shard.index)}
         tally = Tally()
         with run.journal(shard.index) as journal:
             for job in shard.jobs:
+                if stop.is_set():
+                    return False
                 line = _line(job, media.get(job.row, {}), settings)
                 tally.add(line["result"])
                 if job.row not in journal.done:
                     journal.add(line)
             journal.finish(tally.to_json(), {job.row for job in shard.jobs})
     run.complete()
+    return True
 
 
 def _rows_of(manifest: Manifest) -> tuple[object, ...]:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from preflight.audit.durable import new_file, shown, stopping
-from preflight.audit.folder import ensure_empty, is_begun
+from preflight.audit.folder import ensure_empty
 from preflight.audit.lock import Lock
+from preflight.audit.manifest import is_begun
 from preflight.errors import UsageError
 from preflight.language import say
 

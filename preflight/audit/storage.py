@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from preflight.audit.durable import RunStopped, new_file, shown, stopping
-from preflight.audit.folder import Run, is_begun
+from preflight.audit.manifest import is_begun, read_manifest
 from preflight.audit.spool import claimed, other_input
 from preflight.deliver.url import cut, is_url, redact
 from preflight.errors import RequestUnreadable, UsageError
@@ -163,7 +163,7 @@ def fetched(stored: Stored, folder: Path) -> Copy:
         RunStopped: the disk takes no more.
     """
     target, state = folder / "input", _state(stored)
-    if is_begun(folder) and Run.attach(folder).manifest.input.get("path") != redact(stored.url):
+    if is_begun(folder) and read_manifest(folder).input.get("path") != redact(stored.url):
         raise UsageError(other_input(folder))
     if not is_begun(folder) or not target.exists():
         with claimed(folder):

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from preflight.audit.conduct import Engine, Order
     from preflight.audit.engine import Means
-    from preflight.audit.folder import Manifest, Run
+    from preflight.audit.folder import Run
+    from preflight.audit.manifest import Manifest
     from preflight.audit.progress import Mode, Snapshot
     from preflight.audit.results import Streamer
     from preflight.audit.storage import Stored
@@ -235,8 +236,10 @@ def _run_to_its_end(stored: Stored | None, given: dict[str, Any], command: str |
             _check_again(run, given)
         streamer = Streamer(run, output.write_utf8) if "-" in given["outputs"] else None
         if old:
-            rejudge(order, old, run, means.settings)
-        elif not _complete(order, run, means, given, stop, streamer):
+            is_complete = rejudge(order, old, run, means.settings, stop)
+        else:
+            is_complete = _complete(order, run, means, given, stop, streamer)
+        if not is_complete:
             return ExitCode.INTERRUPTED
         if streamer is not None:
             streamer.advance(last=True)

@@ -69,6 +69,7 @@ decides: 2 before 1 before 3.
 @options.judging_options
 @click.option("--strict", is_flag=True, help="A warning fails, too.")
 @options.network_options
+@options.speculate_option
 @options.check_format_option
 @click.option("--no-previews", is_flag=True, help="With html: fetch no more than the facts take; no pictures.")
 @options.talk_options

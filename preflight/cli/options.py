@@ -127,12 +127,16 @@ _network_options = together(
     click.option("--timeout", type=SECONDS, default=20.0, show_default=True,
                  metavar="SECONDS", help="For each medium, everything included."),
     click.option("--max-bytes", type=BYTES, metavar="BYTES", help="Received at most for each medium, such as 512K."),
-    click.option("--speculate", is_flag=True,
-                 help="Ask for a video's end beside its beginning: sooner where its index is there, for 11 KB more."),
     click.option("--proxy", metavar="URL", help="Fetch through this proxy; those of the environment are not used."),
     click.option("--trust-proxy", is_flag=True,
                  help="With --proxy: that proxy is known to keep private addresses out, which cannot be done here."),
 )  # fmt: skip
+#: Where somebody waits for one answer; where many media are on their way at once, it would only cost.
+speculate_option = click.option(
+    "--speculate",
+    is_flag=True,
+    help="Ask for a video's end beside its beginning: sooner where its index is there, for 11 KB more.",
+)
 _log_option = click.option(
     "--log", metavar="FILE|-", help="Add one JSON object per event to a file, or to standard error."
 )
@@ -147,7 +151,7 @@ def network_options(command: Command) -> Command:
 
     @wraps(command)
     def collected(log: str | None, **given: Any) -> Any:
-        network = {name: given.pop(name) for name in _NETWORK}
+        network = {name: given.pop(name, None) for name in _NETWORK}
         network = {name: value for name, value in network.items() if value is not None}
         if log is None:
             return command(network=network, **given)

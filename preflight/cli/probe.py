@@ -36,6 +36,7 @@ Exit codes: 0 all are media, 1 one is not or cannot be had, 2 wrong usage, 3 one
 )
 @click.argument("references", metavar="URL|FILE…", nargs=-1, required=True)
 @options.network_options
+@options.speculate_option
 @options.probe_format_option
 @options.talk_options
 def probe(

@@ -75,6 +75,7 @@ Exit codes: 0 accepted; not sent: 1 held back by the verdict or a bound, 2 wrong
 @_policy_options
 @_provider_options
 @options.network_options
+@options.speculate_option
 @options.format_option
 @options.talk_options
 def submit(  # noqa: PLR0913, PLR0917  (one parameter for each option)
