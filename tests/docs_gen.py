@@ -44,6 +44,8 @@ FAMILIES = {
 SCOPES = {
     "request": "the request",
     "reference": "a reference and how its bytes came",
+    "failure": "a reference whose bytes could not be had",
+    "refusal": "bytes that are no medium",
     "video": "the video's facts",
     "image": "the image's facts",
     "pair": "the facts of both media",
@@ -101,6 +103,8 @@ CHINESE = {
     FAMILIES["pair"]: "图片与视频的组合",
     SCOPES["request"]: "请求",
     SCOPES["reference"]: "一个引用，以及它的内容如何到达",
+    SCOPES["failure"]: "一个引用，而它的内容无法取得",
+    SCOPES["refusal"]: "不是媒体的内容",
     SCOPES["video"]: "视频的信息",
     SCOPES["image"]: "图片的信息",
     SCOPES["pair"]: "两个媒体的信息",

@@ -20,7 +20,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from importlib import metadata
 from itertools import count
@@ -332,11 +332,17 @@ def _entry(key: bytes, promise: bytes, sealed: bytes, checked_at: float) -> Entr
     """A row as what it means; None where it is damaged, or of another version."""
     try:
         seal, record = sealed[:_DIGEST_BYTES], sealed[_DIGEST_BYTES:]
-        medium = decode(json.loads(zlib.decompress(record))) if seal == _seal(key, promise, record) else None
+        outcome = _facts(record) if seal == _seal(key, promise, record) else None
         when = datetime.fromtimestamp(checked_at, UTC)
     except (TypeError, ValueError, OverflowError, OSError):  # a column of another type, a time that is none
         return None
-    return None if medium is None or medium.outcome is None else Entry(medium.outcome, promise, when)
+    return None if outcome is None else Entry(outcome, promise, when)
+
+
+@lru_cache(1024)  # the clips of one maker, or the pictures of one size, have the same
+def _facts(record: bytes) -> Outcome | None:
+    medium = decode(json.loads(zlib.decompress(record)))
+    return None if medium is None else medium.outcome
 
 
 def _seal(key: bytes, promise: bytes, record: bytes) -> bytes:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from preflight.errors import ProfileInvalid, UsageError
-from preflight.facts import ImageFacts, VideoFacts
+from preflight.facts import ImageFacts, NotMedia, VideoFacts
 from preflight.findings import Finding, NotEvaluated, Severity, Subject
 from preflight.language import later, say, told
 from preflight.redaction import redact_trace
@@ -24,7 +24,7 @@ from preflight.rules.naming import input_name, output_name
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from preflight.facts import Kind, Medium
+    from preflight.facts import Kind, Medium, Outcome
     from preflight.profiles import Basis, Limit, Profile
     from preflight.rules.model import Scope
 
@@ -84,6 +84,8 @@ def judge(case: Case, ignore: frozenset[str] = frozenset(), only: Subject | None
     not_evaluated: list[NotEvaluated] = []
     for about, rules in _questions(frozenset(case.profile.limits), only):
         matter = _matter(about, case)
+        if matter is None:
+            continue
         for rule in rules:
             try:
                 if isinstance(matter, Unestablished):
@@ -160,14 +162,18 @@ def _questions(limits: frozenset[str], only: Subject | None) -> tuple[tuple[_Abo
     return tuple((about, tuple(rules)) for about, rules in questions.items())
 
 
-def _matter(about: _About, case: Case) -> tuple[object, ...] | Unestablished:
-    """What the checks are called with, beside the case; or why there is no such thing in it."""
+def _matter(about: _About, case: Case) -> tuple[object, ...] | Unestablished | None:
+    """What the checks are called with, beside the case; why that is not known; or None: there is nothing to look at."""
     try:
         match about.scope:
             case "request":
                 return ()
             case "reference":
-                return (_named("image" if about.subject == "image" else "video", case, is_url=about.is_url),)
+                return (_named(about, case),)
+            case "failure":
+                return (medium,) if (medium := _named(about, case)).delivery.failure else None
+            case "refusal":
+                return (medium,) if isinstance(_answer(medium := _named(about, case)), NotMedia) else None
             case "image":
                 return (_opened(case.image, "image"),)
             case "video":
@@ -178,13 +184,19 @@ def _matter(about: _About, case: Case) -> tuple[object, ...] | Unestablished:
         return none
 
 
-def _named(kind: Kind, case: Case, *, is_url: bool) -> Medium:
-    found = case.image if kind == "image" else case.video
+def _named(about: _About, case: Case) -> Medium:
+    found = case.image if about.subject == "image" else case.video
     if found is None:
-        raise Unestablished(absence(found, kind) or "")
-    if found.delivery.local and is_url:
+        raise Unestablished(absence(found, "image" if about.subject == "image" else "video") or "")
+    if found.delivery.local and about.is_url:
         raise _NoUrl(say("a local file: it has no URL yet"))
     return found
+
+
+def _answer(medium: Medium) -> Outcome:
+    if medium.outcome is None:
+        raise Unestablished(absence(medium, medium.kind) or "")
+    return medium.outcome
 
 
 def _opened(found: Medium | None, kind: Kind) -> VideoFacts | ImageFacts:

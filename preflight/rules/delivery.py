@@ -41,7 +41,7 @@ def _cause(
 
     @rule(
         f"delivery-{cause.value}",
-        "reference",
+        "failure",
         Severity.WARNING if cause.passing else Severity.ERROR,
         title=title,
         message=message,
@@ -320,7 +320,7 @@ def _of_path(medium: Medium, failure: Failure, **values: str) -> Breach:
 
 @rule(
     "delivery-scheme-missing",
-    "reference",
+    "failure",
     Severity.ERROR,
     title="The URL does not begin with a scheme, and there is no such file",
     message="The {subject} {path} is neither a URL, because no scheme stands at its beginning, nor a file here.",
@@ -336,7 +336,7 @@ def scheme_missing(_: Case, medium: Medium) -> Breaches:
 
 @rule(
     "delivery-not-a-file",
-    "reference",
+    "failure",
     Severity.ERROR,
     title="The path leads to no file that can be read",
     message="The {subject} {path} cannot be read: {detail}.",

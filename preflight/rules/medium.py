@@ -122,7 +122,7 @@ def _swap(case: Case) -> str:
 
 @rule(
     "video-is-audio",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("video",),
     title="The video is a sound file",
@@ -138,7 +138,7 @@ def video_is_audio(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "video-playlist",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("video",),
     title="The video is a playlist, not a file",
@@ -154,7 +154,7 @@ def video_playlist(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "video-unsupported",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("video",),
     title="The video is of a kind that cannot be opened",
@@ -170,7 +170,7 @@ def video_unsupported(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "image-unsupported",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("image",),
     title="The image is of a kind that cannot be opened",
@@ -234,7 +234,7 @@ def image_truncated(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "video-corrupt",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("video",),
     title="The video is damaged or no video at all",
@@ -252,7 +252,7 @@ def video_corrupt(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "image-corrupt",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("image",),
     title="The image is damaged or no image at all",
@@ -268,7 +268,7 @@ def image_corrupt(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "video-too-complex",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("video",),
     title="The video's structure is beyond any real clip",
@@ -284,7 +284,7 @@ def video_too_complex(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "image-too-complex",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("image",),
     title="The image's structure is beyond any real picture",
@@ -300,7 +300,7 @@ def image_too_complex(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "video-crashes-decoder",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("video",),
     title="The video ends the decoder that opens it",
@@ -317,7 +317,7 @@ def video_crashes_decoder(_case: Case, medium: Medium) -> Breaches:
 
 @rule(
     "image-crashes-decoder",
-    "reference",
+    "refusal",
     Severity.ERROR,
     subjects=("image",),
     title="The image ends the decoder that opens it",

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from preflight.profiles import Limit, Profile
     from preflight.request import ReadRequest
 
-Scope = Literal["request", "reference", "video", "image", "pair"]
+Scope = Literal["request", "reference", "failure", "refusal", "video", "image", "pair"]
+#: Scopes that each slot of a request is asked about, unless a rule names one.
+OF_A_MEDIUM: frozenset[Scope] = frozenset(("reference", "failure", "refusal"))
 #: What a text calls what a finding is about.
 SUBJECTS: dict[Subject, str] = {
     "request": later("request"),
@@ -108,12 +110,14 @@ def rule(  # noqa: PLR0913  (a declaration has as many parts as a rule page has 
     |-------------|-------------------------------------------|------------------------------------------------------|
     | `request`   | `(case)`                                  | every request                                        |
     | `reference` | `(case, medium: Medium)`                  | each medium of `subjects` (default: image and video) |
+    | `failure`   | `(case, medium: Medium)`                  | each of them whose bytes could not be had            |
+    | `refusal`   | `(case, medium: Medium)`                  | each of them whose bytes are no medium               |
     | `video`     | `(case, clip: VideoFacts)`                | a video whose facts are known                        |
     | `image`     | `(case, picture: ImageFacts)`             | an image whose facts are known                       |
     | `pair`      | `(case, picture: ImageFacts, clip: VideoFacts)` | both known                                     |
     """
-    default: dict[Scope, tuple[Subject, ...]] = {"reference": ("image", "video")}
-    about: tuple[Subject, ...] = subjects or default.get(scope) or (scope,)  # type: ignore[assignment]
+    default: tuple[Subject, ...] = ("image", "video") if scope in OF_A_MEDIUM else (scope,)  # type: ignore[assignment]
+    about = subjects or default
 
     def declare(check: Check) -> Rule:
         return Rule(id, scope, about, severity, title, message, why, fix, source, limits, check)

@@ -18,8 +18,7 @@ from preflight.printable import clean
 from preflight.rules import delivery, expiry, url
 from preflight.rules.delivery import PUBLIC_LINK, RFC_9110
 from preflight.rules.limits import size
-from preflight.rules.medium import absence
-from preflight.rules.model import Breach, Breaches, Case, Rule, Unestablished, rule
+from preflight.rules.model import Breach, Breaches, Case, Rule, rule
 
 if TYPE_CHECKING:
     from preflight.facts import Medium
@@ -160,7 +159,7 @@ def _answer(
 
     @rule(
         f"delivery-{refusal.value}",
-        "reference",
+        "refusal",
         Severity.ERROR,
         title=title,
         message=message,
@@ -170,8 +169,6 @@ def _answer(
     )
     def check(_: Case, medium: Medium) -> Breaches:
         outcome = medium.outcome
-        if outcome is None:
-            raise Unestablished(absence(medium, medium.kind) or "")
         if isinstance(outcome, NotMedia) and outcome.refusal is refusal:
             values = {"detail": told(outcome.detail), "hint": _hint(medium)}
             yield Breach(outcome.media_type or refusal.value, values=values)
