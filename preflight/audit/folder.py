@@ -2,7 +2,7 @@
 
     run/manifest.json            input, options, versions: a run that differs in one of them is another run
     run/lock                     who works in it now
-    run/complete                 there when every row has its result
+    run/complete                 there when every row has its result; since when
     run/command                  what the user typed last, where it holds no secret (the command line's own)
     run/shards/00012.jsonl.part  an open shard (`journal.py`)
     run/shards/00012.jsonl.gz    a finished one: a line for each row, in order
@@ -19,10 +19,11 @@ import json
 import os
 import shlex
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from preflight.audit.durable import RESERVE_BYTES, ensure_space, shown, stopping, telling
+from preflight.audit.durable import RESERVE_BYTES, ensure_space, new_file, shown, stopping, telling
 from preflight.audit.journal import AGAIN, MOST_CARRIED, Journal, Kept, kind_of, read_finished, read_lines, reopen
 from preflight.audit.lock import Lock
 from preflight.audit.manifest import MANIFEST, Manifest, read_manifest, write_manifest
@@ -154,8 +155,16 @@ class Run:
 
     def complete(self) -> None:
         """There is nothing left to do. A shard that is opened again undoes this."""
-        with stopping(self.path):
-            (self.path / _COMPLETE).touch(mode=0o600)
+        with stopping(self.path), new_file(self.path / _COMPLETE, self.path / f"{_COMPLETE}.tmp") as file:
+            file.write(datetime.now(UTC).isoformat().encode() + b"\n")
+
+    @property
+    def ended(self) -> str | None:
+        """When it was complete, as ISO 8601; None: it is not."""
+        try:
+            return (self.path / _COMPLETE).read_text("ascii").strip()
+        except FileNotFoundError:
+            return None
 
     @property
     def digest(self) -> str:

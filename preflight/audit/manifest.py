@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from preflight import __version__
@@ -37,6 +38,8 @@ class Manifest:
     options_hash: str
     """SHA-256 of the options before redaction."""
     shard_rows: int
+    begun: str
+    """ISO 8601, UTC; told, not compared."""
     tool: str = __version__
     schema: str = SCHEMA
 
@@ -44,7 +47,7 @@ class Manifest:
     def of(cls, *, input: dict[str, Any], options: dict[str, Any], shard_rows: int) -> Self:  # noqa: A002
         """The manifest of a run that starts now. Values are JSON's; a password that changes no result stays out."""
         hashed = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
-        return cls(_redacted(input), _redacted(options), hashed, shard_rows)
+        return cls(_redacted(input), _redacted(options), hashed, shard_rows, datetime.now(UTC).isoformat())
 
     def changes(self, now: Manifest) -> tuple[str, ...]:
         """What `now` has otherwise, each as a part of a sentence."""

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from preflight.audit.summary import Tally
 
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
-#: Files of the run folder whose time tells something.
-_MARKED = {later("begun {time}"): "manifest.json", later("ended {time}"): "complete"}
 #: Where the run folder keeps what goes on with it.
 _COMMAND = "command"
 
@@ -275,7 +273,9 @@ def _worst_first(run: Run) -> Iterator[dict[str, Any]]:
 def _about(run: Run, tally: Tally) -> list[tuple[str, str]]:
     """What the run was started with, when, and how far it came."""
     manifest = run.manifest
-    times = (say(what, time=time) for what, name in _MARKED.items() if (time := _time_of(run.path / name)))
+    times = [say("begun {time}", time=_shown(manifest.begun))]
+    if (ended := run.ended) is not None:
+        times.append(say("ended {time}", time=_shown(ended)))
     options = (f"{name} {value}" for name, value in manifest.options.items() if name not in {"profile", "sample"})
     told = [
         (say("input"), about(_name_of_input(run), _progress(run, tally))),
@@ -292,10 +292,6 @@ def _name_of_input(run: Run) -> str:
     return say("standard input") if is_spooled else path.name
 
 
-def _time_of(path: Path) -> str | None:
-    from datetime import UTC, datetime
-
-    try:
-        return f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"
-    except FileNotFoundError:  # it has not come to its end
-        return None
+def _shown(time: str) -> str:
+    """The minute of a time in ISO 8601, UTC."""
+    return f"{time[:16].replace('T', ' ')} UTC"
