@@ -250,9 +250,10 @@ class _LoopThread:
     def start(self) -> None:
         with self._lock:
             if self._loop is None:
-                self._loop, self._stopped = asyncio.new_event_loop(), False
-                self._thread = threading.Thread(target=self._loop.run_forever, name="preflight", daemon=True)
-                self._thread.start()
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=loop.run_forever, name="preflight", daemon=True)
+                thread.start()  # where none can be started, nothing has begun
+                self._loop, self._thread, self._stopped = loop, thread, False
 
     def _begin(self, coroutine: Coroutine[Any, Any, T]) -> tuple[Future[T], asyncio.AbstractEventLoop]:
         with self._lock:

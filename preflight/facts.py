@@ -277,6 +277,16 @@ class Transfer:
     """Trips in sequence: connections and requests that had to wait for each other."""
     seconds: float = 0.0
 
+    def __add__(self, other: Transfer) -> Transfer:
+        """What both took, one after the other."""
+        return Transfer(
+            requests=self.requests + other.requests,
+            connections=self.connections + other.connections,
+            bytes_received=self.bytes_received + other.bytes_received,
+            round_trips=self.round_trips + other.round_trips,
+            seconds=self.seconds + other.seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preflight.audit.conduct import Order, begin, conduct
-from preflight.audit.engine import Means, run_shards
+from preflight.audit.engine import run_shards
+from preflight.audit.work import Means
 from preflight.settings import bounds_of, settings_of
 from tests.media import Clip, build
 from tests.servers import Ask, Ranges

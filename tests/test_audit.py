@@ -178,6 +178,18 @@ def test_what_may_pass_is_tried_again_at_the_end(world: MediaServer, tmp_path: P
         assert tally_of(run).verdicts == {"warn": 3}
 
 
+def test_every_attempt_is_counted_and_none_forgotten(world: MediaServer, tmp_path: Path) -> None:
+    """What a URL cost is told in full; and that its host was given up later does not hide how it had answered."""
+    rows = jobs(world, 2)
+    world.serve("v1.mp4", clip(8), behaviour=Status(503))
+    complete, results = audit(Order(table(tmp_path / "jobs.csv", rows)), tmp_path / "run")
+    assert complete
+    video = results[1]["video"]
+    assert len(world.asked("v1.mp4")) == 6  # three attempts, and three more at the end of the run
+    assert (video["status"], video["transfer"]["requests"]) == (503, 3)
+    assert "not asked for" not in json.dumps(results[1]["findings"])
+
+
 def test_retry_failed(world: MediaServer, tmp_path: Path) -> None:
     """Only what failed is checked again; `transient` leaves alone what would fail again."""
     rows = jobs(world, 4)

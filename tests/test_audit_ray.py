@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from preflight.audit.durable import RunStopped
-from preflight.audit.engine import Means, run_shards
+from preflight.audit.engine import run_shards
 from preflight.audit.folder import Run
 from preflight.audit.manifest import Manifest
 from preflight.audit.model import BadRow, Job, Shard
@@ -28,6 +28,7 @@ from preflight.audit.progress import Snapshot
 from preflight.audit.ray import connect, engine_at
 from preflight.audit.ray.actor import Home, Worker
 from preflight.audit.ray.crew import _Crew, _home
+from preflight.audit.work import Means
 from preflight.errors import UsageError
 from preflight.settings import Options, bounds_of, settings_of
 from tests.auditing import KillsWhoeverAsks

@@ -163,6 +163,14 @@ def test_report_tells_it_again(world: MediaServer, tmp_path: Path) -> None:
     assert len(world.log) == before
 
 
+def test_a_folder_without_a_run_is_told_as_one(tmp_path: Path) -> None:
+    """It exists, and one that does not is told otherwise."""
+    here, nowhere = run(tmp_path, "report", "."), run(tmp_path, "report", "nowhere")
+    assert (here.returncode, nowhere.returncode) == (2, 2)
+    assert ". is no folder of a run: it has no manifest.json" in here.stderr
+    assert "nowhere is no folder of a run: No such file or directory" in nowhere.stderr
+
+
 def test_what_was_found_is_judged_anew(world: MediaServer, tmp_path: Path) -> None:
     """A price given later is refused, with the advice that makes it one; a profile that has changed is another one."""
     jobs(world, tmp_path / "jobs.csv")

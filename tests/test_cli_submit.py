@@ -307,6 +307,48 @@ def test_a_timeout_before_and_after(world: World) -> None:
     assert (world.provider.connections, world.provider.jobs) == (1, {})
 
 
+QUIET: dict[str, tuple[Reply | Trouble, str]] = {
+    "provider-error": (Reply(500, b""), "? The provider failed (status 500), and there may be a job."),
+    "unanswered": (
+        Trouble("after-reading", "close"),
+        (
+            "? The request was sent and no answer came, so it may have been accepted: "
+            "the connection broke before the answer was complete"
+        ),
+    ),
+    "not-understood": (
+        Reply(200, b"<html>hello</html>"),
+        "? The answer is none that the provider's page describes (status 200), and there may be a job.",
+    ),
+    "no-api-there": (
+        Reply(404, b'{"error": "no such page"}'),
+        "✗ The answer is none that the provider's page describes (status 404): no such page",
+    ),
+    "task-beside-an-error": (
+        Reply(409, b'{"error": "duplicate", "task_id": "task_7"}'),
+        (
+            "? The answer is none that the provider's page describes (status 409), and there may be a job. "
+            "It names a task: task_7. In words: duplicate"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", QUIET)
+def test_one_line_tells_what_happened_why_and_whether_there_may_be_a_job(world: World, case: str) -> None:
+    """With -q nothing else tells it: no advice stands below."""
+    step, line = QUIET[case]
+    world.provider.then(step)
+    done = world.submit("-", "--yes", "-q", given=world.request())
+    assert done.stdout.splitlines()[1:] == [line]
+
+
+def test_one_line_of_chinese(world: World) -> None:
+    """A full-width colon joins what happened and why."""
+    done = world.submit("-", "--yes", "-q", "--lang", "zh", "--base-url", _closed(), given=world.request())
+    assert done.stdout.splitlines()[1:] == ["✗ 没有向服务商发送任何内容：服务器拒绝这个端口上的连接"]
+
+
 def test_a_refusal_of_the_upstream_names_the_rule(world: World) -> None:
     """What the provider found against our verdict is told in its words and in ours."""
     done = world.submit("-", "--yes", "--ignore", "video-too-short", given=world.request("short-2s"))
@@ -360,6 +402,9 @@ def test_a_wrong_key_is_refused_and_not_shown(world: World) -> None:
 # ------------------------------------------------------------------------------------------- a terminal
 
 
+CTRL_C = b"\x03"
+
+
 def _on_terminal(world: World, path: Path, answer: bytes, until: bytes = b"[y/N]") -> tuple[int, str]:
     """Run on a terminal of its own, type `answer` once `until` has been shown; exit code and screen."""
     leader, follower = pty.openpty()
@@ -375,6 +420,8 @@ def _on_terminal(world: World, path: Path, answer: bytes, until: bytes = b"[y/N]
         screen, typed, deadline = b"", False, time.monotonic() + 30
         while time.monotonic() < deadline:
             if not typed and until in screen:
+                if answer == CTRL_C:  # nobody's controlling terminal makes no signal of it
+                    process.send_signal(signal.SIGINT)
                 os.write(leader, answer)
                 typed = True
             if select.select([leader], [], [], 0.1)[0]:
@@ -396,6 +443,15 @@ def test_the_question(world: World, tmp_path: Path, answer: bytes, code: int, jo
     left, screen = _on_terminal(world, path, answer)
     assert (left, len(world.provider.jobs)) == (code, jobs)
     assert re.search(r"billed 8\.000 s.*\s+Submit\? \[y/N\]", screen)
+
+
+def test_ctrl_c_at_the_question(world: World, tmp_path: Path) -> None:
+    """The last line says that nothing was sent."""
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(world.request()), "utf-8")
+    left, screen = _on_terminal(world, path, CTRL_C)
+    assert (left, world.provider.connections) == (130, 0)
+    assert screen.endswith("preflight submit: interrupted; nothing was sent\r\n")
 
 
 @pytest.mark.parametrize("sent", [True, False])
@@ -426,7 +482,7 @@ def test_ctrl_c(world: World, tmp_path: Path, sent: bool) -> None:
 
 
 def test_ctrl_c_before_anything_was_sent(world: World, tmp_path: Path) -> None:
-    """While media are fetched it is a plain interruption."""
+    """While media are fetched nothing can have been sent."""
     slow = world.media.serve("slow.mp4", (MEDIA / "dance-8s.mp4").read_bytes(), behaviour=Drip())
     path = tmp_path / "request.json"
     path.write_text(json.dumps(world.request() | {"video_url": slow}), "utf-8")
@@ -439,7 +495,8 @@ def test_ctrl_c_before_anything_was_sent(world: World, tmp_path: Path) -> None:
         _wait_for(lambda: world.media.asked("slow.mp4"))
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=10)[1].decode()
-    assert (process.returncode, said, world.provider.connections) == (130, "preflight: interrupted\n", 0)
+    assert (process.returncode, said) == (130, "preflight submit: interrupted; nothing was sent\n")
+    assert world.provider.connections == 0
 
 
 def _wait_for(what: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -340,7 +341,7 @@ def test_show_tells_what_holds_and_why(run: Callable[..., subprocess.CompletedPr
     done = run("config", "show", **secrets, PREFLIGHT_TYPO="1", COLUMNS="100")
     assert done.returncode == 0
     assert "preflight.toml" in done.stdout
-    assert "built in" in done.stdout
+    assert re.search(r"^ignore +-  \(from: built in\)$", done.stdout, re.MULTILINE)
     assert "PREFLIGHT_TYPO" in done.stderr
     told = run("config", "show", "--format=json", **secrets)
     found = json.loads(told.stdout)

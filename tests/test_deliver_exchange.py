@@ -217,6 +217,29 @@ def test_an_expired_connection_is_closed(server: MediaServer, monkeypatch: pytes
     asyncio.run(run())
 
 
+def test_connections_that_end_while_others_are_taken(server: MediaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives a connection back closes old ones; another one may take it meanwhile, and nobody is charged."""
+    monkeypatch.setattr(exchange, "KEEP_ALIVE", 0.02)
+    url = server.serve("clip.mp4", CLIP)
+
+    async def run() -> None:
+        session = Session(LOOPBACK)
+
+        async def ask(often: int) -> None:
+            for number in range(often):
+                answer = await session.get(url, {"Range": "bytes=0-9"})
+                while await answer.read():
+                    pass
+                await asyncio.sleep(0.03 if number % 3 == 0 else 0)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(24):
+                group.create_task(ask(60 + number))
+        await session.aclose()
+
+    asyncio.run(run())
+
+
 def test_no_more_files_can_be_opened(server: MediaServer) -> None:
     """It is told as what it is, it may pass, and it does."""
     url = server.serve("clip.mp4", CLIP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -101,6 +102,21 @@ def test_unreadable_file(clip: Path) -> None:
     clip.chmod(0)
     _, delivery = deliver(str(clip))
     assert failed(delivery).detail == "the file may not be read"
+
+
+def test_no_more_files_can_be_opened(clip: Path) -> None:
+    """That says nothing about the file, and may pass."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    source = FileSource(str(clip), Bounds())
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        with pytest.raises(Undelivered) as stop:
+            source._read((Span(0, 10),))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert stop.value.failure.cause is Cause.MACHINE
+    assert stop.value.failure.cause.passing
+    assert source._read((Span(0, 10),))
 
 
 def test_budget(clip: Path) -> None:

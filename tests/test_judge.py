@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import string
 from dataclasses import replace
@@ -337,3 +338,18 @@ def test_numbers_and_lists_are_said_as_people_write_them() -> None:
 def test_the_only_clock_is_the_case() -> None:
     """The same case an hour later is judged by the time that it carries."""
     assert case().now == NOW
+
+
+def test_judging_leaves_no_garbage() -> None:
+    """Neither an answer nor a question that nobody can answer keeps itself alive: an audit judges millions."""
+    given = [case(image=None), case(clip(codec=None)), case()]
+    for each in given:
+        judge(each)
+    gc.collect()
+    gc.disable()
+    try:
+        for each in given:
+            judge(each)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

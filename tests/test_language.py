@@ -179,7 +179,7 @@ def test_a_text_without_translation_is_said_in_english() -> None:
         ("example.com is 10.0.0.1, a private address", "example.com 解析为 10.0.0.1，私有地址"),
         ("a redirect leads to a URL that names no host", "重定向指向的 URL 没有主机名"),
         (
-            "the server failed (status 500) (the last of many such answers in a row: this URL was not asked for)",
+            "the server failed (status 500) (many times in a row, after which this URL was not asked for)",
             "服务器出错（状态码 500）（此前已连续多次得到同样的结果，因此未再请求这个 URL）",
         ),
         (

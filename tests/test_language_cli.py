@@ -281,7 +281,7 @@ def test_a_locale_is_for_the_terminal_and_not_for_results(jobs: Path) -> None:
     done = _audit(jobs, LC_ALL="zh_CN.UTF-8")
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("✗ 5 行中有 3 行会被拒绝（60.0 %）")
-    assert "`--lang zh`" in done.stdout
+    assert "--lang zh --rejudge jobs.csv.audit --run NEW" in done.stdout
     messages = list(_messages(jobs))
     assert "The request has no prompt." in messages
     assert not CHINESE.search("".join(messages))

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -273,6 +274,28 @@ def test_a_post_without_an_answer_may_have_arrived(provider: Provider, when: Any
     assert (outcome.kind, outcome.accepted, provider.connections) == (K.UNANSWERED, None, 1)
     assert "may have been accepted" in headline(outcome)
     assert "look at your tasks before you submit again" in advice(outcome)
+
+
+def test_a_closed_connection_is_told_apart_from_what_is_no_answer(provider: Provider) -> None:
+    """Closed without a byte, closed within the body: it broke. The library has one kind of error for both."""
+    provider.then(Trouble("after-reading", "close"), Reply(200, ACCEPTED, cut=30))
+    broke = "the connection broke before the answer was complete"
+    assert [post(provider)[0].message for _ in range(2)] == [broke, broke]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stranger = Thread(target=_greet, args=(listener,))
+        stranger.start()
+        to = endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}", KEY, timeout=5)
+        outcome = submit(encode({}), to, pause=lambda *_: None)
+        stranger.join()
+    assert (outcome.kind, outcome.message) == (K.UNANSWERED, "what it sends cannot be read as an answer")
+
+
+def _greet(listener: socket.socket) -> None:
+    """Speak first, as mail servers do."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(b"220 mail.example.com ESMTP\r\n\r\n")
 
 
 def test_an_answer_that_breaks_off_keeps_its_status(provider: Provider) -> None:

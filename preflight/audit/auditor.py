@@ -192,14 +192,18 @@ class Auditor:
         host = host_of(reference) if is_url(reference) else None
         if host is None:  # a file, or a URL that nobody can be asked about
             return await self._inspector.inspect(kind, reference)
-        for attempt in range(1, ATTEMPTS + 1):
-            medium, heard = await self._in_turn(kind, reference, host)
+        medium, heard = await self._in_turn(kind, reference, host)
+        spent = medium.delivery.transfer
+        for _ in range(ATTEMPTS - 1):
             failure = medium.delivery.failure
-            if failure is None or failure.cause not in RETRIED or attempt == ATTEMPTS:
+            if failure is None or failure.cause not in RETRIED:
                 break
             if heard is None or self.hosts.is_down(heard) or self.hosts.is_down(host):
                 break
-        return medium
+            again, heard = await self._in_turn(kind, reference, host)
+            if again.delivery.transfer.requests or again.delivery.failure is None:  # else its host has given up
+                medium, spent = again, spent + again.delivery.transfer
+        return replace(medium, delivery=replace(medium.delivery, transfer=spent))
 
     async def _in_turn(self, kind: Kind, reference: str, host: str) -> tuple[Medium, str | None]:
         """A medium, and the host whose answer that is; None: it, or the target of a redirect, was not asked."""
@@ -207,7 +211,7 @@ class Auditor:
         try:
             await ticket.move(host)
         except Undelivered as stop:
-            detail = f"{stop.failure.detail} (the last of many such answers in a row: this URL was not asked for)"
+            detail = f"{stop.failure.detail} (many times in a row, after which this URL was not asked for)"
             return Medium(kind, Delivery(reference, failure=Failure(stop.failure.cause, detail)), None), None
         try:
             medium = await self._known(kind, reference, ticket)

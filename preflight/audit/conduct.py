@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from preflight.audit.engine import Means, run_shards
+from preflight.audit.engine import run_shards
 from preflight.audit.folder import Run
 from preflight.audit.jobs import fingerprint, read_jobs
 from preflight.audit.manifest import Manifest, is_begun
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from preflight.audit.model import BadRow, Job, Receipt
     from preflight.audit.progress import Snapshot
+    from preflight.audit.work import Means
     from preflight.facts import Kind
 
     #: Runs shards somewhere; see `engine.run_shards`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,16 +38,17 @@ class Manifest:
     options_hash: str
     """SHA-256 of the options before redaction."""
     shard_rows: int
-    begun: str
-    """ISO 8601, UTC; told, not compared."""
     tool: str = __version__
     schema: str = SCHEMA
+    begun: str = field(default="", compare=False)
+    """ISO 8601, UTC; told, not compared."""
 
     @classmethod
     def of(cls, *, input: dict[str, Any], options: dict[str, Any], shard_rows: int) -> Self:  # noqa: A002
         """The manifest of a run that starts now. Values are JSON's; a password that changes no result stays out."""
         hashed = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
-        return cls(_redacted(input), _redacted(options), hashed, shard_rows, datetime.now(UTC).isoformat())
+        begun = datetime.now(UTC).isoformat()
+        return cls(_redacted(input), _redacted(options), hashed, shard_rows, begun=begun)
 
     def changes(self, now: Manifest) -> tuple[str, ...]:
         """What `now` has otherwise, each as a part of a sentence."""
@@ -99,10 +100,13 @@ def read_manifest(path: Path) -> Manifest:
     try:
         told = json.loads((path / MANIFEST).read_bytes())
         if told["schema"] == SCHEMA:
-            return Manifest(**{field.name: told[field.name] for field in fields(Manifest)})
+            known = {"begun": "", **told}
+            return Manifest(**{item.name: known[item.name] for item in fields(Manifest)})
         cause = say("its version is another")
     except OSError as error:
         cause = reason(error)
+        if isinstance(error, FileNotFoundError) and path.is_dir():
+            cause = say("it has no manifest.json")
     except (ValueError, KeyError, TypeError):
         cause = say("its manifest.json is damaged")
     raise UsageError(about(say("{path} is no folder of a run", path=shown(path)), cause))

@@ -88,7 +88,8 @@ class Pace:
     def seconds(self, media: int, of_one_host: int) -> float:
         """What so many media take, of which so many are of the host that has most: the longest of three queues."""
         waits = max(media / self.at_once, min(of_one_host, media) / self.per_host) * MEDIUM_SECONDS
-        return max(waits, media / MEDIA_PER_SECOND / self.processes)
+        processes = min(self.processes, self.per_host, self.at_once)  # each has turns of its own
+        return max(waits, media / MEDIA_PER_SECOND / processes)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from preflight.audit.durable import shown
 from preflight.audit.summary import Tally
 from preflight.deliver.url import redact
 from preflight.errors import UsageError
+from preflight.facts import Transfer
 from preflight.language import say
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _line(job: Job | BadRow, media: dict[str, Any], settings: Settings) -> dict[
 
 
 def _restored(row: int, record: Any, reference: str | None) -> Medium | None:
-    """A medium with the URL that its row names; where a redirect led stays redacted."""
+    """A medium with the URL that its row names, for nothing; where a redirect led stays redacted."""
     medium = None if record is None else decode(record)
     if record is not None and medium is None:
         raise UsageError(say("the facts of this run are of another version of preflight: audit the input again"))
@@ -101,7 +102,7 @@ def _restored(row: int, record: Any, reference: str | None) -> Medium | None:
         raise UsageError(say("row {row} named other media in that run: its columns were read otherwise", row=row))
     if medium is None or reference is None:
         return None
-    delivery = replace(medium.delivery, reference=reference)
+    delivery = replace(medium.delivery, reference=reference, transfer=Transfer())
     if not delivery.hops and delivery.final_url is not None:
         delivery = replace(delivery, final_url=reference)
     return replace(medium, delivery=delivery)

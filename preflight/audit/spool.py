@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
-import os
 import shutil
 import sys
 from contextlib import contextmanager
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_PIECE = 1 << 20
+
 
 def spooled(folder: Path) -> Path:
     """Where in the folder it is, to its end. A run that goes on is given the same again, or none at all.
@@ -28,21 +28,24 @@ def spooled(folder: Path) -> Path:
         UsageError: it is given another one, or the folder cannot be a run's, or another process works there.
         RunStopped: it cannot be written.
     """
-    target, again = folder / "input", folder / "again"
-    with claimed(folder), stopping(folder):
-        if not is_begun(folder):
-            with new_file(target, folder / "input.tmp") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            return target
-        try:
-            with os.fdopen(os.open(again, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            is_none = not again.stat().st_size
-            if target.exists() and (is_none or filecmp.cmp(again, target, shallow=False)):
-                return target
-        finally:
-            again.unlink(missing_ok=True)
-    raise UsageError(other_input(folder))
+    target = folder / "input"
+    if not is_begun(folder):
+        with claimed(folder), stopping(folder), new_file(target, folder / "input.tmp") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+    elif not target.exists() or not _comes_again(target):
+        raise UsageError(other_input(folder))
+    return target
+
+
+def _comes_again(kept: Path) -> bool:
+    """Is what comes now the same to its last byte, or nothing at all?"""
+    piece = sys.stdin.buffer.read(_PIECE)
+    if not piece:
+        return True
+    with kept.open("rb") as file:
+        while piece and file.read(len(piece)) == piece:
+            piece = sys.stdin.buffer.read(_PIECE)
+        return not piece and not file.read(1)
 
 
 @contextmanager

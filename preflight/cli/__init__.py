@@ -116,8 +116,8 @@ Completion: eval "$(_PREFLIGHT_COMPLETE=bash_source preflight)"   (or zsh_source
 def group() -> None:
     """Know what the provider will say, and what it will bill, before you submit.
 
-    Looks at the reference image and the reference video of a Kling motion-control request, at about the cost of
-    fetching one byte, and reports what would be refused, what would cost more than thought, and how to mend it.
+    Reads the reference image and the reference video of a Kling motion-control request from a few kilobytes of
+    each, and reports what would be refused, what would cost more than thought, and how to mend it.
     """
 
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from preflight.audit.conduct import Engine, Order
-    from preflight.audit.engine import Means
     from preflight.audit.folder import Run
     from preflight.audit.manifest import Manifest
     from preflight.audit.progress import Mode, Snapshot
     from preflight.audit.results import Streamer
     from preflight.audit.storage import Stored
+    from preflight.audit.work import Means
     from preflight.profiles import Profile
     from preflight.settings import Options
 
@@ -234,6 +234,12 @@ def _run_to_its_end(stored: Stored | None, given: dict[str, Any], command: str |
             output.say(say("preflight audit: {what}; going on", what=run.took_over))
         if given["retry_failed"]:
             _check_again(run, given)
+        elif run.is_complete and not given["quiet"]:
+            words = later(
+                "this run came to its end before: nothing is looked at. To check again what failed, add "
+                "`--retry-failed`; to look at everything anew, name another folder with --run"
+            )
+            output.say(about("preflight audit", say(words)))
         streamer = Streamer(run, output.write_utf8) if "-" in given["outputs"] else None
         if old:
             is_complete = rejudge(order, old, run, means.settings, stop)
@@ -288,7 +294,7 @@ def _complete(
 def _means(folder: Path, given: dict[str, Any]) -> tuple[Means, dict[str, Any]]:
     """With what the rows are audited, and what of it decides over the results."""
     from preflight.audit.cache import FactsCache, default_path
-    from preflight.audit.engine import Means
+    from preflight.audit.work import Means
     from preflight.profiles import DEFAULT
     from preflight.settings import bounds_of, proxy_of, settings_of
 

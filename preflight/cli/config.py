@@ -73,7 +73,7 @@ def _table(found: Config, width: int, *, color: bool) -> str:
 
 
 def _row(value: Any, origin: str) -> str:
-    return origin if value is None else say("{value}  (from: {origin})", value=_written(value), origin=origin)
+    return say("{value}  (from: {origin})", value=_written(value), origin=origin)
 
 
 def _built_in() -> dict[str, Any]:
@@ -94,6 +94,8 @@ def _written(value: Any) -> str:
     from preflight.printable import clean
 
     match value:
+        case None:
+            return "-"
         case bool():
             return str(value).lower()
         case dict() | list():

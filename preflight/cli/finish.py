@@ -197,9 +197,10 @@ def _advice(run: Run, tally: Tally, given: dict[str, Any], *, is_complete: bool)
         advice.append(say(words, count=tally.transient))
     if spoken() != "en" and "lang" not in run.manifest.options:
         words = later(
-            "What is wrong with rows is told in English, as in the results: `--lang {language}` changes both."
+            "What is wrong with rows is told in English, as in the results. In this language, for nothing: the audit's "
+            "command with `--lang {language} --rejudge {folder} --run NEW`."
         )
-        advice.append(say(words, language=spoken()))
+        advice.append(say(words, language=spoken(), folder=shlex.quote(str(run.path))))
     if not given["report"]:
         again = shlex.join(["preflight", "report", str(run.path), "--report", "report.html"])
         advice.append(say("For a page about this run: `{command}`.", command=again))
@@ -273,8 +274,8 @@ def _worst_first(run: Run) -> Iterator[dict[str, Any]]:
 def _about(run: Run, tally: Tally) -> list[tuple[str, str]]:
     """What the run was started with, when, and how far it came."""
     manifest = run.manifest
-    times = [say("begun {time}", time=_shown(manifest.begun))]
-    if (ended := run.ended) is not None:
+    times = [say("begun {time}", time=_shown(manifest.begun))] if manifest.begun else []
+    if ended := run.ended:
         times.append(say("ended {time}", time=_shown(ended)))
     options = (f"{name} {value}" for name, value in manifest.options.items() if name not in {"profile", "sample"})
     told = [

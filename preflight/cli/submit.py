@@ -115,11 +115,11 @@ def submit(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     if not yes and (sys.stdin is None or not sys.stdin.isatty()):
         raise click.UsageError(say("standard input is no terminal, so nobody can be asked: add --yes"))
     chosen = {"price": price, "ignore": ignore, **network} | ({"profile": profile} if profile else {})
-    report = _check(payload, policy, chosen, shown=not quiet)
-    if format_ == "text":
-        output.write_report(report, "text", level, no_color=no_color, strict=strict)
-    outcome = _held_back(report, policy, ask=not yes)
     with _told_of_interrupts() as attempt:
+        report = _check(payload, policy, chosen, shown=not quiet)
+        if format_ == "text":
+            output.write_report(report, "text", level, no_color=no_color, strict=strict)
+        outcome = _held_back(report, policy, ask=not yes)
         if outcome is None:
             outcome = _submit(body, to, max_wait, attempt)
         _write(report, outcome, format_, level, no_color=no_color)
@@ -197,7 +197,9 @@ def _told_of_interrupts() -> Iterator[Attempt]:
     attempt = Attempt()
 
     def leave() -> None:
-        words = say("interrupted; nothing was accepted")
+        words = say("interrupted; nothing was sent")
+        if attempt.refused:
+            words = say("interrupted; nothing was accepted")
         if attempt.sent:
             words = say("interrupted; the request may have been accepted: look at your tasks before you submit again")
         clear = "\r\x1b[K" if os.isatty(2) else ""
@@ -238,11 +240,10 @@ def _text(outcome: Outcome, *, quiet: bool, color: bool) -> str:
     if not quiet:
         page.blank()
     words = "" if outcome.kind is OutcomeKind.BLOCKED else outcome.message or ""
-    line = Text.assemble((f"{sign} ", style), headline(outcome))
     if quiet:
-        page.verbatim(line.append(f" {words}".rstrip()), 0)
+        page.verbatim(Text.assemble((f"{sign} ", style), _in_one_line(outcome, words)), 0)
         return page.text()
-    page.line(line)
+    page.line(Text.assemble((f"{sign} ", style), headline(outcome)))
     if words:
         page.row(say("reason") if outcome.status is None else say("in words"), words)
         if known := refusal_of(words):
@@ -250,6 +251,14 @@ def _text(outcome: Outcome, *, quiet: bool, color: bool) -> str:
             page.row(say("rules"), ", ".join(known.rules))
     page.row(say("next"), advice(outcome))
     return page.text()
+
+
+def _in_one_line(outcome: Outcome, words: str) -> str:
+    from preflight.provider.answers import headline
+
+    if words and outcome.task_ids:  # what ends with an id is not lengthened: it would read as a part of it
+        return say("{headline} In words: {words}", headline=headline(outcome), words=words)
+    return about(headline(outcome).rstrip(".。"), words) if words else headline(outcome)
 
 
 def _exit_code(outcome: Outcome, report: Report, *, strict: bool) -> ExitCode:

@@ -25,6 +25,13 @@ _REASONS = {
     errno.ELOOP: "its symbolic links go in a circle",
     errno.ENAMETOOLONG: "the name is too long for a file",
 }
+#: What says nothing about the file.
+_OF_THIS_MACHINE = {
+    errno.EMFILE: "too many files and connections are open to make another one",
+    errno.ENFILE: "too many files and connections are open to make another one",
+    errno.ENOMEM: "there is no memory left to read it",
+    errno.EIO: "its disk cannot read it now",
+}
 
 
 class FileSource(Source):
@@ -57,6 +64,8 @@ class FileSource(Source):
         except ValueError as error:
             raise _not_a_file("a file name cannot hold a NUL character") from error
         except OSError as error:
+            if error.errno in _OF_THIS_MACHINE:
+                raise Undelivered(Failure(Cause.MACHINE, _OF_THIS_MACHINE[error.errno])) from error
             reason = _REASONS.get(error.errno or 0, "the file cannot be read")
             if error.errno == errno.ENOENT and self._path.startswith("~"):
                 reason = "~ was not expanded to a home directory, and there is no directory of that name here"

@@ -176,6 +176,7 @@ class _Connections:
         self._proxy = None if proxy is None else httpx.Proxy(proxy)
         self._pools: dict[bytes, httpcore.AsyncConnectionPool] = {}
         self._most_idle = _most_idle()
+        self._closed = False
         self._busy: set[_Place] = set()
         self._idle: OrderedDict[_Place, None] = OrderedDict()  # whoever has waited longest comes first
         self._idle_at: dict[_Origin, OrderedDict[_Place, None]] = {}  # the same by their origin
@@ -210,13 +211,13 @@ class _Connections:
 
     async def give_back(self, place: _Place) -> None:
         """Keep a connection for the next question, and close those that will not get any."""
-        if not place.exchange.can_serve():
+        if self._closed or not place.exchange.can_serve():
             await self._drop(place)
             return
         self._busy.discard(place)
         self._idle[place] = None
         self._idle_at.setdefault(place.origin, OrderedDict())[place] = None
-        while (oldest := next(iter(self._idle))) is not place:
+        while (oldest := next(iter(self._idle), None)) not in {place, None}:  # others take and give while we close
             if len(self._idle) <= self._most_idle and oldest.exchange.can_serve():
                 break
             self._forget(oldest)
@@ -250,6 +251,7 @@ class _Connections:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._closed = True
         for place in (*self._busy, *self._idle):
             await place.exchange.aclose()
 

@@ -193,7 +193,7 @@ def headline(outcome: Outcome) -> str:
         case OutcomeKind.NOT_SENT:
             return say("Nothing was sent to the provider.")
         case OutcomeKind.UNANSWERED:
-            return say("The request was sent and no answer came: it may have been accepted.")
+            return say("The request was sent and no answer came, so it may have been accepted.")
         case OutcomeKind.BLOCKED:
             return say("Not submitted. {why}", why=outcome.message)
         case OutcomeKind.DECLINED:
@@ -218,9 +218,14 @@ def _answered(outcome: Outcome) -> str:
         case OutcomeKind.RATE_LIMITED:
             return say("The provider takes no more requests for now (status {status}).", status=status)
         case OutcomeKind.PROVIDER_ERROR:
-            return say("The provider failed (status {status}).", status=status)
-        case _:
+            return say("The provider failed (status {status}), and there may be a job.", status=status)
+        case _ if outcome.accepted is False:
             return say("The answer is none that the provider's page describes (status {status}).", status=status)
+        case _:
+            return say(
+                "The answer is none that the provider's page describes (status {status}), and there may be a job.",
+                status=status,
+            )
 
 
 def advice(outcome: Outcome) -> str:

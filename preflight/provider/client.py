@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import ssl
 import zlib
@@ -28,7 +29,7 @@ from preflight.deliver.headers import retry_after
 from preflight.deliver.library import httpx
 from preflight.deliver.url import host_of, is_url, literal_address, redact, url_fault
 from preflight.errors import UsageError
-from preflight.language import say, told
+from preflight.language import later, say, told
 from preflight.log import log
 from preflight.printable import clean
 from preflight.provider import ANSWER_SECONDS, BASE_URL, WAIT_SECONDS
@@ -48,6 +49,8 @@ _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
 #: What ends a request without an answer, in the library and below it.
 _LOST = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError)
 _SILENT = "the server did not answer in time"
+#: How the library says that the other side closed the connection; what is no HTTP is an error of the same kind.
+_CLOSED = ("Server disconnected", "peer closed connection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Attempt:
 
     sent: bool = False
     """Its first byte was handed to the connection, and no answer has said that it was not accepted."""
+    refused: bool = False
+    """It was sent, or one before it, and an answer said that it was not accepted."""
 
 
 def endpoint(base_url: str, key: str | None, *, proxy: str | None = None, timeout: float = ANSWER_SECONDS) -> Endpoint:
@@ -178,6 +183,7 @@ async def _post(body: bytes, to: Endpoint, running: Attempt) -> Outcome:
         data, fault = await _read(response, deadline)
     outcome = _understood(response, data, fault, body, to)
     running.sent = outcome.accepted is not False
+    running.refused |= not running.sent
     log("answer", url=to.url, status=outcome.status, outcome=outcome.kind)
     return outcome
 
@@ -191,7 +197,9 @@ def _unanswered(error: Exception, to: Endpoint, *, sent: bool) -> Outcome:
 
 def _fault(error: Exception) -> str:
     """What went wrong on the way, in words of ours: a library's may hold the key."""
-    return _SILENT if isinstance(error, TimeoutError) else failure_of(error).detail
+    if isinstance(error, TimeoutError):
+        return _SILENT
+    return failure_of(error, lost=str(error).startswith(_CLOSED)).detail
 
 
 async def _read(response: httpx.Response, deadline: float) -> tuple[bytes, str | None]:
@@ -239,18 +247,13 @@ def _client(to: Endpoint) -> httpx.AsyncClient:
     proxy = None if direct else to.proxy
     try:
         return httpx.AsyncClient(
-            verify=httpx.create_ssl_context(),
+            verify=_trust(),
             trust_env=not direct,
             proxy=proxy,
             follow_redirects=False,
             timeout=httpx.Timeout(to.timeout, connect=min(_CONNECT_SECONDS, to.timeout / 3)),
             event_hooks={"response": [_stay]},
         )
-    except OSError as error:
-        reason = say("no certificate in it") if isinstance(error, ssl.SSLError) else told(error.strerror or "")
-        raise UsageError(
-            say("the certificate authorities (SSL_CERT_FILE) cannot be read: {reason}", reason=reason)
-        ) from None
     except (ImportError, ValueError, httpx.InvalidURL):
         if proxy:
             wrong = {"wanted": "http://proxy.example:3128", "value": repr(redact(proxy))}
@@ -258,6 +261,17 @@ def _client(to: Endpoint) -> httpx.AsyncClient:
         raise UsageError(
             say("the proxy of the environment (HTTPS_PROXY, ALL_PROXY) cannot be used: one with http:// is needed")
         ) from None
+
+
+def _trust() -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        reason = say("no certificate in it") if isinstance(error, ssl.SSLError) else told(error.strerror or "")
+        words = later("the certificate authorities cannot be read: {reason}")
+        if os.environ.get("SSL_CERT_FILE"):
+            words = later("the certificate authorities (SSL_CERT_FILE) cannot be read: {reason}")
+        raise UsageError(say(words, reason=reason)) from None
 
 
 async def _stay(response: httpx.Response) -> None:

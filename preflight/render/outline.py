@@ -186,7 +186,7 @@ def transfer(tally: Tally) -> list[Row]:
     if not tally.requests:
         return [(say("fetched"), say("nothing"))]
     fetched = say(
-        "{size} in {requests:,} requests for {asked:,} of {media:,} media",
+        "{size} in {requests:,} requests for {asked:,} media, which rows name {media:,} times",
         size=in_short(tally.bytes_received),
         requests=tally.requests,
         asked=tally.asked,
@@ -205,7 +205,7 @@ def transfer(tally: Tally) -> list[Row]:
 
 def host_columns() -> tuple[str, ...]:
     """The titles of what `hosts` tells of each."""
-    counts = (say("media"), say("failed"), say("unknown"), "429")
+    counts = (say("media"), say("errors"), say("unknown"), "429")
     return (say("host"), *counts, say("median"), "p95", say("received"))
 
 
@@ -255,11 +255,11 @@ def accepted(lengths: Lengths) -> str:
 
 
 def against_window(lengths: Lengths) -> str:
-    """How many clips are too short, right, and too long."""
+    """How many clips are shorter, right, and longer; how severe that is, the rules tell."""
     if not accepted(lengths):
         return say("{count:,} clips, not held against a window", count=lengths.inside)
     counts = {"below": lengths.below, "inside": lengths.inside, "above": lengths.above}
-    return say("{below:,} too short, {inside:,} inside, {above:,} too long", **counts)
+    return say("{below:,} shorter, {inside:,} inside, {above:,} longer", **counts)
 
 
 def most_common(counter: dict[str, int], most: int) -> list[tuple[str, int]]:

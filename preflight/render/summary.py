@@ -155,6 +155,8 @@ def _table(page: Page, rows: list[tuple[str, ...]], width: int) -> None:
 
 
 def _media(page: Page, tally: Tally) -> None:
+    if not tally.media:
+        return
     page.section(say("Media"))
     for lengths in sorted(tally.lengths.values(), key=lambda lengths: str(lengths.window)):
         page.row(outline.accepted(lengths) or say("lengths"), outline.against_window(lengths))

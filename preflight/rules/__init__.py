@@ -17,14 +17,14 @@ from preflight.findings import Finding, NotEvaluated, Severity, Subject
 from preflight.language import later, say, told
 from preflight.redaction import redact_trace
 from preflight.rules import duration, filesize, image, medium, pair, reference, request, video
-from preflight.rules.medium import absence
+from preflight.rules.medium import absence, answer
 from preflight.rules.model import SUBJECTS, Breach, Case, Rule, Unestablished
 from preflight.rules.naming import input_name, output_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from preflight.facts import Kind, Medium, Outcome
+    from preflight.facts import Kind, Medium
     from preflight.profiles import Basis, Limit, Profile
     from preflight.rules.model import Scope
 
@@ -86,20 +86,22 @@ def judge(case: Case, ignore: frozenset[str] = frozenset(), only: Subject | None
         matter = _matter(about, case)
         if matter is None:
             continue
+        if isinstance(matter, Unestablished):
+            not_evaluated += (_unanswered(rule, about.subject, matter, case.profile) for rule in rules)
+            continue
         for rule in rules:
             try:
-                if isinstance(matter, Unestablished):
-                    raise matter
                 for breach in rule.check(case, *matter):
                     findings.append(_finding(rule, about.subject, breach, case))  # noqa: PERF401  (what came stays)
             except Unestablished as stop:
-                if rule.id not in ignore:
-                    decisive = _decisive(rule, case.profile) and not isinstance(stop, _NoUrl)
-                    not_evaluated.append(NotEvaluated(rule.id, about.subject, stop.reason, decisive))
+                not_evaluated.append(_unanswered(rule, about.subject, stop, case.profile))
     findings.sort(key=lambda item: (_SEVERITIES.index(item.severity), _SUBJECTS.index(item.subject), _PLACE[item.rule]))
     not_evaluated.sort(key=lambda item: (_PLACE[item.rule], _SUBJECTS.index(item.subject)))
-    heard = tuple(item for item in findings if item.rule not in ignore)
-    return Judgement(heard, tuple(not_evaluated), tuple(item for item in findings if item.rule in ignore))
+    return Judgement(
+        findings=tuple(item for item in findings if item.rule not in ignore),
+        not_evaluated=tuple(item for item in not_evaluated if item.rule not in ignore),
+        ignored=tuple(item for item in findings if item.rule in ignore),
+    )
 
 
 def require_known(names: Iterable[str], purpose: str) -> None:
@@ -173,7 +175,7 @@ def _matter(about: _About, case: Case) -> tuple[object, ...] | Unestablished | N
             case "failure":
                 return (medium,) if (medium := _named(about, case)).delivery.failure else None
             case "refusal":
-                return (medium,) if isinstance(_answer(medium := _named(about, case)), NotMedia) else None
+                return (medium,) if isinstance(answer(medium := _named(about, case)), NotMedia) else None
             case "image":
                 return (_opened(case.image, "image"),)
             case "video":
@@ -191,12 +193,6 @@ def _named(about: _About, case: Case) -> Medium:
     if found.delivery.local and about.is_url:
         raise _NoUrl(say("a local file: it has no URL yet"))
     return found
-
-
-def _answer(medium: Medium) -> Outcome:
-    if medium.outcome is None:
-        raise Unestablished(absence(medium, medium.kind) or "")
-    return medium.outcome
 
 
 def _opened(found: Medium | None, kind: Kind) -> VideoFacts | ImageFacts:
@@ -228,6 +224,11 @@ def _finding(rule: Rule, subject: Subject, breach: Breach, case: Case) -> Findin
         observed=breach.observed,
         limit=breach.limit,
     )
+
+
+def _unanswered(rule: Rule, subject: Subject, stop: Unestablished, profile: Profile) -> NotEvaluated:
+    decisive = _decisive(rule, profile) and not isinstance(stop, _NoUrl)
+    return NotEvaluated(rule.id, subject, stop.reason, decisive)
 
 
 def _file_names(rule: Rule, subject: Subject, case: Case) -> dict[str, str]:

@@ -19,7 +19,7 @@ from preflight.rules.limits import LIBAV, NO_EVIDENCE, PAGE, VENDOR, scalar, sec
 from preflight.rules.model import SUBJECTS, Breach, Breaches, Case, Rule, Unestablished, established, rule
 
 if TYPE_CHECKING:
-    from preflight.facts import Delivery, Kind, Medium
+    from preflight.facts import Delivery, Kind, Medium, Outcome
 
 REENCODE = "`ffmpeg -i {file} -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart out.mp4`"
 RESAVE = (
@@ -58,14 +58,19 @@ def absence(medium: Medium | None, kind: Kind) -> str | None:
     return None
 
 
-def _opened(medium: Medium) -> VideoFacts | ImageFacts | NotMedia:
+def answer(medium: Medium) -> Outcome:
+    """What the bytes are.
+
+    Raises:
+        Unestablished: they could not be had.
+    """
     if medium.outcome is None:
         raise Unestablished(absence(medium, medium.kind) or "")
     return medium.outcome
 
 
 def _refused(medium: Medium, *refusals: Refusal, **values: str) -> Breaches:
-    outcome = _opened(medium)
+    outcome = answer(medium)
     if isinstance(outcome, NotMedia) and outcome.refusal in refusals:
         values["detail"] = told(outcome.detail)
         yield Breach(observed=outcome.media_type or outcome.refusal.value, values=values)
@@ -87,7 +92,7 @@ def _refused(medium: Medium, *refusals: Refusal, **values: str) -> Breaches:
 )
 def video_is_image(case: Case, medium: Medium) -> Breaches:
     """A picture came where a video belongs."""
-    if isinstance(outcome := _opened(medium), ImageFacts):
+    if isinstance(outcome := answer(medium), ImageFacts):
         animation = say(
             "An animation becomes a video with `ffmpeg -i {file} -vf 'scale=trunc(iw/2)*2:trunc(ih/2)*2' "
             "-pix_fmt yuv420p -movflags +faststart out.mp4`. "
@@ -109,7 +114,7 @@ def video_is_image(case: Case, medium: Medium) -> Breaches:
 )
 def image_is_video(case: Case, medium: Medium) -> Breaches:
     """A video came where a picture belongs."""
-    if isinstance(outcome := _opened(medium), VideoFacts):
+    if isinstance(outcome := answer(medium), VideoFacts):
         yield Breach(observed=outcome.container, values={"swap": _swap(case)})
 
 
@@ -363,7 +368,7 @@ def _lie(medium: Medium, format_name: str) -> Breaches:
 )
 def video_extension_lies(_case: Case, medium: Medium) -> Breaches:
     """A known extension that this format cannot honestly bear."""
-    if isinstance(outcome := _opened(medium), VideoFacts):
+    if isinstance(outcome := answer(medium), VideoFacts):
         yield from _lie(medium, outcome.container)
 
 
@@ -381,7 +386,7 @@ def video_extension_lies(_case: Case, medium: Medium) -> Breaches:
 )
 def image_extension_lies(_case: Case, medium: Medium) -> Breaches:
     """A known extension that this format cannot honestly bear."""
-    if isinstance(outcome := _opened(medium), ImageFacts):
+    if isinstance(outcome := answer(medium), ImageFacts):
         yield from _lie(medium, outcome.format)
 
 

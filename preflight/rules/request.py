@@ -48,7 +48,7 @@ def _field(problem: Problem) -> str:
     message="This row {observed}, so there is no request to judge.",
     why="Every row of an audited table is one job. This one cannot be submitted as it stands, and leaving it out in "
     "silence would make the result look better than it is.",
-    fix="Correct the row in the table, or delete it, and run the audit again.",
+    fix="Correct the row in the table, or delete it, and audit the new table as a run of its own (--run).",
     source="preflight's own rule for tables of jobs",
 )
 def no_row(case: Case) -> Breaches:

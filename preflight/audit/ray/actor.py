@@ -1,4 +1,4 @@
-"""A worker on Ray: `engine.work` on the event loop of an actor, which takes shards and answers receipts."""
+"""A worker on Ray: `work.work` on the event loop of an actor, which takes shards and answers receipts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from preflight import __version__
-from preflight.audit.engine import work
 from preflight.audit.progress import Snapshot
+from preflight.audit.work import work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from preflight.audit.engine import Means
     from preflight.audit.model import Receipt, Shard
+    from preflight.audit.work import Means
 
 #: How often a worker tells how far it is, in seconds.
 BEAT_SECONDS = 0.25
@@ -40,7 +40,7 @@ class Home:
 
 
 class Worker:
-    """An actor: `engine.work` on the event loop that Ray gives it, fed by `audit`."""
+    """An actor: `work.work` on the event loop that Ray gives it, fed by `audit`."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -69,7 +69,7 @@ class Worker:
         """Audit one shard; None: it was told to stop before the shard's end.
 
         Raises:
-            RunStopped: as `engine.work`.
+            RunStopped: as `work.work`.
         """
         answer: asyncio.Future[Receipt | None] = asyncio.get_running_loop().create_future()
         self._open[shard.index] = answer

@@ -28,10 +28,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preflight.audit.durable import RunStopped, stopping
-from preflight.audit.engine import DRAIN_SECONDS, OPEN_SHARDS, sum_of
+from preflight.audit.engine import sum_of
 from preflight.audit.folder import Run
 from preflight.audit.progress import Snapshot
 from preflight.audit.ray.actor import BEAT_SECONDS, Home, Worker
+from preflight.audit.work import DRAIN_SECONDS, OPEN_SHARDS
 from preflight.errors import PreflightError, UsageError
 from preflight.language import say, told
 from preflight.printable import clean
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from preflight.audit.conduct import Engine
-    from preflight.audit.engine import Means
     from preflight.audit.model import Receipt, Shard
+    from preflight.audit.work import Means
 
 #: How often a shard is begun that ends its workers; and how often in a row a worker may fail to start.
 _STARTS = 3
