@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from preflight.facts import NotMedia, Refusal, VideoFacts
 from preflight.rules import RULES
 from tests.feeding import feed
 from tests.hard_media import ROWS, Row, truth
+from tests.media import Clip, build
 from tests.servers import MediaServer, NoRanges, Redirect
 
 if TYPE_CHECKING:
@@ -90,6 +92,13 @@ def test_the_picture_is_the_decoder_s(row: Row) -> None:
     assert facts.pixel_format == true.pixel_format
     assert (facts.audio is not None) is true.audio
     assert facts.audio_streams == int(true.audio)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system has no such policies")
+def test_making_media_leaves_the_processor_s_turns_alone() -> None:
+    """An encoder that raises its caller's priority does so for the rest of the tests, and for all that they start."""
+    assert build(Clip(video=Fraction(1, 5), codec="libsvtav1"))
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_no_duration_is_invented() -> None:
