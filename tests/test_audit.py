@@ -157,7 +157,7 @@ def test_a_row_that_ends_every_process_stops_only_its_shard(world: MediaServer, 
     folder = tmp_path / "run"
     Run.create(folder, Manifest.of(input={}, options={}, shard_rows=10)).close()
     with pytest.raises(RunStopped, match=r"^every process that begins shard 3 dies; every other shard is finished$"):
-        run_shards(iter(shards), means(folder), processes=2)
+        run_shards(iter(shards), means(folder, {"timeout": 30.0}), processes=2)  # to find whom to kill may take a while
     assert len(killer.killed) == 3
     run = Run.attach(folder)
     assert run.finished() == [0, 1, 2, 4, 5]

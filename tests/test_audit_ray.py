@@ -136,7 +136,11 @@ def mixed(server: MediaServer) -> list[Shard]:
 def comparable(result: dict[str, Any]) -> dict[str, Any]:
     """A result without what depends on the moment, and on which of two rows came first to the same URL."""
     media = {kind: (result.get(kind) or {}) | {"transfer": None} for kind in ("image", "video")}
-    return result | media | {"timing": None}
+    findings = [
+        finding | {"message": None} if finding["rule"] == "delivery-no-ranges" else finding  # it tells the bytes
+        for finding in result["findings"]
+    ]
+    return result | media | {"findings": findings, "timing": None}
 
 
 def test_the_same_results_as_the_local_engine(

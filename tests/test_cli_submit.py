@@ -422,7 +422,8 @@ def _on_terminal(world: World, path: Path, answer: bytes, until: bytes = b"[y/N]
             if not typed and until in screen:
                 if answer == CTRL_C:  # nobody's controlling terminal makes no signal of it
                     process.send_signal(signal.SIGINT)
-                os.write(leader, answer)
+                else:
+                    os.write(leader, answer)
                 typed = True
             if select.select([leader], [], [], 0.1)[0]:
                 try:
