@@ -419,11 +419,13 @@ def _on_terminal(world: World, path: Path, answer: bytes, until: bytes = b"[y/N]
         os.close(follower)
         screen, typed, deadline = b"", False, time.monotonic() + 30
         while time.monotonic() < deadline:
-            if not typed and until in screen:
-                if answer == CTRL_C:  # nobody's controlling terminal makes no signal of it
-                    process.send_signal(signal.SIGINT)
-                else:
-                    os.write(leader, answer)
+            if answer == CTRL_C and until in screen:
+                # Nobody's controlling terminal makes no signal of it. One that comes just before the wait for a key
+                # begins is heard with the next key, so it is pressed again.
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.3)
+            elif not typed and until in screen:
+                os.write(leader, answer)
                 typed = True
             if select.select([leader], [], [], 0.1)[0]:
                 try:
